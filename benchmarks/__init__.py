@@ -1,1 +1,1 @@
-"""Figures anyone can make again: ``python -m benchmarks`` and ``python -m benchmarks.faults``."""
+"""Measure the published figures, for example with ``python -m benchmarks``."""

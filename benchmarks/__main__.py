@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measure, and write table, JSON and plot beside this file."""
+"""Compare the speed of the clients and write a table, JSON and a plot: ``python -m benchmarks``."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ from . import peers, speed, speed_report
 RESULTS = peers.HERE / "results"
 
 
-def say(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201 - a command's own output
+def log(text: str) -> None:
+    """Print a line to the standard error."""
+    print(text, file=sys.stderr)  # noqa: T201 - the output of a command
 
 
 def progress(steps: list[object]) -> Iterator[object]:
-    """The steps one by one, with a bar where rich is there."""
-    if importlib.util.find_spec("rich"):  # it works without, and shows less
+    """Yield the steps and show the progress; with a bar if rich is installed."""
+    if importlib.util.find_spec("rich"):
         from rich.progress import track  # noqa: PLC0415
 
         yield from track(steps, description="measuring")
         return
     for number, step in enumerate(steps, 1):
         if number % 20 == 1:
-            say(f"step {number} of {len(steps)}")
+            log(f"step {number} of {len(steps)}")
         yield step
 
 
-def described(pythons: dict[str, Path]) -> dict[str, str]:
-    """The versions and the date that belong to a result."""
+def environment(pythons: dict[str, Path]) -> dict[str, str]:
+    """Return the date, the platform and the versions of a measurement."""
     ours, official = (peers.versions_in(pythons[name]) for name in ("ours", "official"))
     return {
         "date": dt.datetime.now(dt.timezone.utc).date().isoformat(),
@@ -45,27 +46,28 @@ def described(pythons: dict[str, Path]) -> dict[str, str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Measure and write the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=80, help="turns of each client (80)")
-    parser.add_argument("--quick", action="store_true", help="two rounds, nothing written: a test")
+    parser.add_argument("--rounds", type=int, default=80, help="rounds (default: 80)")
+    parser.add_argument("--quick", action="store_true", help="run two rounds, write no results")
     parser.add_argument("--out", type=Path, default=RESULTS, help="directory of the results")
-    chosen = parser.parse_args(arguments)
-    pythons = speed.interpreters(say)
-    measured = speed.measure(pythons, 2 if chosen.quick else chosen.rounds, progress)
-    about = described(pythons)
-    written: dict[str, Callable[..., str]] = {
+    options = parser.parse_args(arguments)
+    pythons = speed.interpreters(log)
+    measurements = speed.measure(pythons, 2 if options.quick else options.rounds, progress)
+    about = environment(pythons)
+    formats: dict[str, Callable[..., str]] = {
         "speed.rst": speed_report.table,
         "speed.json": speed_report.as_json,
         "speed.svg": speed_report.plot,
     }
-    made = {name: make(measured, about) for name, make in written.items()}
-    say(made["speed.rst"])
-    for line in speed_report.missed(measured):
-        say(f"not reached: {line}")
-    if not chosen.quick or chosen.out != RESULTS:
-        chosen.out.mkdir(parents=True, exist_ok=True)
-        for name, content in made.items():
-            (chosen.out / name).write_text(content, encoding="utf-8")
+    reports = {name: render(measurements, about) for name, render in formats.items()}
+    log(reports["speed.rst"])
+    for line in speed_report.missed_targets(measurements):
+        log(f"target missed: {line}")
+    if not options.quick or options.out != RESULTS:
+        options.out.mkdir(parents=True, exist_ok=True)
+        for name, content in reports.items():
+            (options.out / name).write_text(content, encoding="utf-8")
     return 0
 
 

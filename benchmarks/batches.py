@@ -1,6 +1,7 @@
-"""``python -m benchmarks.batches``: ``create_many`` beside a thread pool written by hand.
+"""Compare ``create_many`` with a thread pool: ``python -m benchmarks.batches``.
 
-Eight workers each, in turn, in one process; the server is another one.
+Each variant has eight workers. All variants run in one process, one after another; the server is
+another process.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ import requests
 
 from dub_uplink import Dub
 
-from .speed import _server
+from .speed import run_server
 
 WORKERS = 8
 NEW = [{"externalId": f"user_{n}", "name": "Ada", "country": "GB"} for n in range(200)]
 
 
 def main() -> None:
-    """Measure and print the times of one creation."""
+    """Measure and print the time per creation."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     rounds = parser.parse_args().rounds
-    with _server("concurrency_server.py") as url, Dub("dub_benchmark", server_url=url) as s:
+    with run_server("concurrency_server.py") as url, Dub("dub_benchmark", server_url=url) as client:
         session = requests.Session()
         session.trust_env = False
 
@@ -44,20 +45,20 @@ def main() -> None:
 
         cases: dict[str, Callable[[], int]] = {
             "a pool and requests": pooled(post),
-            "a pool and create()": pooled(s.customers.create),
-            "create_many()": lambda: len(list(s.customers.create_many(NEW, workers=WORKERS))),
+            "a pool and create()": pooled(client.customers.create),
+            "create_many()": lambda: len(list(client.customers.create_many(NEW, workers=WORKERS))),
         }
-        taken: dict[str, list[float]] = {name: [] for name in cases}
+        samples: dict[str, list[float]] = {name: [] for name in cases}
         for number in range(rounds + 1):
             for name, run in cases.items():
                 started = time.perf_counter()
                 if run() != len(NEW):
-                    sys.exit(f"{name}: not all were created")
-                took = (time.perf_counter() - started) / len(NEW)
-                taken[name] += [took] if number else []  # the first opens connections
-        floor = taken["a pool and requests"]
-        for name, times in taken.items():
-            ratio = statistics.median(a / b for a, b in zip(times, floor, strict=True))
+                    sys.exit(f"{name}: not all customers were created")
+                seconds = (time.perf_counter() - started) / len(NEW)
+                samples[name] += [seconds] if number else []  # the first round opens connections
+        baseline = samples["a pool and requests"]
+        for name, times in samples.items():
+            ratio = statistics.median(a / b for a, b in zip(times, baseline, strict=True))
             print(f"{name:20} {statistics.median(times) * 1e6:5.0f} µs  {ratio:.2f}")  # noqa: T201
 
 

@@ -1,7 +1,8 @@
-"""``python -m benchmarks.concurrency``: awaited calls beside aiohttp, httpx and the official SDK.
+"""Compare awaited calls with those of aiohttp, httpx and the official SDK.
 
-One server in another process, one run, the clients in turn. Prints the medians, and the medians of
-the rounds' own ratios to plain aiohttp and of their µs above aiohttp with dub-uplink's options.
+Run ``python -m benchmarks.concurrency``. The server is another process, and the clients run one
+after another. The table has the median time of a call, the median ratio to plain aiohttp, and the
+median difference in µs to aiohttp with the options of dub-uplink.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 from . import peers
-from .speed import _environment, _server
+from .speed import minimal_environment, run_server
 
 WORKER = Path(__file__).with_name("concurrency_worker.py")
 TITLES = {
@@ -23,16 +24,16 @@ TITLES = {
     "httpx": "httpx + json",
     "official": peers.OFFICIAL,
 }
-#: Each case with the numbers of calls at once, and how many calls a turn has.
+#: The number of calls per round, by case and by the number of concurrent calls.
 CASES = {"get": {1: 60, 10: 100, 100: 200}, "list": {1: 15, 10: 30, 50: 50}}
 
 
 class Worker:
-    """A client in its process."""
+    """A client in a separate process."""
 
     def __init__(self, client: str, url: str) -> None:
         requirements = (
-            [peers.OFFICIAL]  # which is built on httpx
+            [peers.OFFICIAL]  # it requires httpx
             if client in ("official", "httpx")
             else [*peers.own_requirements(), "aiohttp>=3.12"]
         )
@@ -41,48 +42,48 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=_environment(),
+            env=minimal_environment(),
         )
-        self._line()
+        self._read_line()
 
-    def seconds(self, case: str, calls: int, at_once: int) -> float:
+    def seconds(self, case: str, calls: int, concurrency: int) -> float:
         """Return the time of one call."""
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{case} {calls} {at_once}\n")
+        self._process.stdin.write(f"{case} {calls} {concurrency}\n")
         self._process.stdin.flush()
-        return float(self._line())
+        return float(self._read_line())
 
-    def left_over(self) -> list[int]:
-        """Return the sockets, tasks and threads before the client was made, and after its end."""
+    def resource_counts(self) -> list[int]:
+        """Return the sockets, tasks and threads before construction and after closing."""
         assert self._process.stdin is not None
         self._process.stdin.close()
-        return [int(x) for x in self._line().split()]
+        return [int(x) for x in self._read_line().split()]
 
-    def _line(self) -> str:
+    def _read_line(self) -> str:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError("the worker ended; its error is above")
+            raise RuntimeError("the worker ended; standard error has the reason")
         return line
 
 
 def measure(
-    workers: dict[str, Worker], case: str, at_once: int, rounds: int
+    workers: dict[str, Worker], case: str, concurrency: int, rounds: int
 ) -> dict[str, list[float]]:
-    """Return the seconds of one call of each client, round by round."""
-    taken: dict[str, list[float]] = {client: [] for client in workers}
+    """Return the seconds per call of each client and round."""
+    samples: dict[str, list[float]] = {client: [] for client in workers}
     for number in range(rounds + 1):
         for client, worker in workers.items():
-            one = worker.seconds(case, CASES[case][at_once], at_once)
-            taken[client] += [one] if number else []  # the first warms up
-    return taken
+            seconds = worker.seconds(case, CASES[case][concurrency], concurrency)
+            samples[client] += [seconds] if number else []  # the first round warms up
+    return samples
 
 
-def cell(taken: dict[str, list[float]], client: str) -> str:
-    """Return the time of a client, beside plain aiohttp and above aiohttp with our options."""
-    times = taken[client]
-    ratio = statistics.median(a / b for a, b in zip(times, taken["aiohttp"], strict=True))
-    above = statistics.median(a - b for a, b in zip(times, taken["options"], strict=True))
+def cell(samples: dict[str, list[float]], client: str) -> str:
+    """Return the time of a client, its ratio to aiohttp and its difference to our options."""
+    times = samples[client]
+    ratio = statistics.median(a / b for a, b in zip(times, samples["aiohttp"], strict=True))
+    above = statistics.median(a - b for a, b in zip(times, samples["options"], strict=True))
     return f"{statistics.median(times) * 1e6:.0f} µs {ratio:.2f}x {above * 1e6:+.0f}"
 
 
@@ -91,19 +92,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     rounds = parser.parse_args().rounds
-    with _server("concurrency_server.py") as url:
+    with run_server("concurrency_server.py") as url:
         workers = {client: Worker(client, url) for client in TITLES}
         print(f"{'':16}" + "".join(f"{title:>24}" for title in TITLES.values()))  # noqa: T201
         for case, levels in CASES.items():
-            for at_once in levels:
-                taken = measure(workers, case, at_once, rounds)
-                row = f"{case}, {at_once} at once"
-                cells = (f"{cell(taken, client):>24}" for client in workers)
+            for concurrency in levels:
+                samples = measure(workers, case, concurrency, rounds)
+                row = f"{case}, {concurrency} at once"
+                cells = (f"{cell(samples, client):>24}" for client in workers)
                 print(f"{row:16}" + "".join(cells), flush=True)  # noqa: T201
         workers["ours"].seconds("get", 10_000, 100)
-        left = {client: worker.left_over() for client, worker in workers.items()}["ours"]
-        # The worker itself has a thread, in which it waits for its orders.
-        print(f"sockets, tasks, threads: {left[:3]} before, {left[3:]} after")  # noqa: T201
+        counts = {client: worker.resource_counts() for client, worker in workers.items()}["ours"]
+        # The worker itself has a thread that reads its standard input.
+        print(f"sockets, tasks, threads: {counts[:3]} before, {counts[3:]} after")  # noqa: T201
 
 
 if __name__ == "__main__":

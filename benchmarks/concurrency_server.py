@@ -1,17 +1,17 @@
-"""The responses of :mod:`speed_server` from one event loop, for clients with many connections.
+"""Serve the responses of :mod:`speed_server` from one event loop, for many connections.
 
-Run as a script it prints its port. Imports only the standard library.
+Run as a script, it prints its port. It imports the standard library only.
 """
 
 from __future__ import annotations
 
 import asyncio
 
-from speed_server import answer_to  # type: ignore[import-not-found,unused-ignore]
+from speed_server import respond_to  # type: ignore[import-not-found,unused-ignore]
 
 
 class Connection(asyncio.Protocol):
-    """Write a response to each request, whose body has its length in a header."""
+    """Write a response to each request; a request with a body has a ``Content-Length`` header."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -26,10 +26,11 @@ class Connection(asyncio.Protocol):
             if len(rest) < length:
                 return
             self._received = rest[length:]
-            self._transport.write(answer_to(head.partition(b"\r\n")[0]))
+            self._transport.write(respond_to(head.partition(b"\r\n")[0]))
 
 
 async def main() -> None:
+    """Listen on a free port and print it."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(Connection, "127.0.0.1", 0, backlog=256)
     print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201 - the parent reads it

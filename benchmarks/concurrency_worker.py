@@ -1,11 +1,11 @@
-"""One asynchronous client in a process and an environment of its own.
+"""Measure one asynchronous client in a separate process.
 
-``concurrency_worker.py NAME URL`` reads a line ``case calls at_once`` at a time and writes the
-seconds of one call; at the end it writes the sockets, tasks and threads that are left. Imports only
-the standard library and the client that it measures.
+``concurrency_worker.py NAME URL`` reads lines ``case calls concurrency`` and writes the seconds per
+call. At the end it writes the numbers of sockets, tasks and threads. The script imports only the
+standard library and the client.
 """
 
-# ruff: noqa: PLC0415 - only the client that is measured is there to be imported
+# ruff: noqa: PLC0415 - the environment has only the measured client
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ Cases = dict[str, Callable[[], Awaitable[object]]]
 
 @contextlib.asynccontextmanager
 async def plain_aiohttp(url: str) -> AsyncIterator[Cases]:
+    """Yield the calls with aiohttp and json alone."""
     import aiohttp
 
     async with aiohttp.ClientSession() as session:
@@ -41,10 +42,10 @@ async def plain_aiohttp(url: str) -> AsyncIterator[Cases]:
 
 @contextlib.asynccontextmanager
 async def aiohttp_with_options(url: str) -> AsyncIterator[Cases]:
-    """aiohttp with the options that dub-uplink passes to it."""
+    """Yield the calls with aiohttp and the options that dub-uplink passes to it."""
     import aiohttp
 
-    async def repeat_nothing(request: Any, handler: Any) -> Any:
+    async def pass_through(request: Any, handler: Any) -> Any:
         return await handler(request)
 
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
@@ -53,7 +54,7 @@ async def aiohttp_with_options(url: str) -> AsyncIterator[Cases]:
             async with session.get(
                 url + path,
                 headers=HEADERS,
-                middlewares=(repeat_nothing,),
+                middlewares=(pass_through,),
                 allow_redirects=False,
                 auto_decompress=False,
                 raise_for_status=False,
@@ -66,7 +67,7 @@ async def aiohttp_with_options(url: str) -> AsyncIterator[Cases]:
 
 @contextlib.asynccontextmanager
 async def bare_uplink(url: str) -> AsyncIterator[Cases]:
-    """uplink's own awaited call: two declarations, its own client, no models."""
+    """Yield the calls of an uplink consumer with uplink's aiohttp client and without models."""
     import aiohttp
     import uplink
 
@@ -91,6 +92,7 @@ async def bare_uplink(url: str) -> AsyncIterator[Cases]:
 
 @contextlib.asynccontextmanager
 async def httpx(url: str) -> AsyncIterator[Cases]:
+    """Yield the calls with httpx and json alone."""
     import httpx  # type: ignore[import-not-found,unused-ignore]
 
     limits = httpx.Limits(max_connections=100)
@@ -104,6 +106,7 @@ async def httpx(url: str) -> AsyncIterator[Cases]:
 
 @contextlib.asynccontextmanager
 async def official(url: str) -> AsyncIterator[Cases]:
+    """Yield the calls with the official SDK."""
     from dub import Dub  # type: ignore[import-not-found,unused-ignore]
     from dub.models import operations  # type: ignore[import-not-found,unused-ignore]
 
@@ -117,6 +120,7 @@ async def official(url: str) -> AsyncIterator[Cases]:
 
 @contextlib.asynccontextmanager
 async def ours(url: str) -> AsyncIterator[Cases]:
+    """Yield the calls with dub-uplink."""
     from dub_uplink import AsyncDub
 
     async with AsyncDub(TOKEN, server_url=url) as s:
@@ -133,20 +137,21 @@ CLIENTS = {
 }
 
 
-async def seconds(call: Callable[[], Awaitable[object]], calls: int, at_once: int) -> float:
-    """The time of one call, with so many always in flight."""
-    left = iter(range(calls))
+async def seconds(call: Callable[[], Awaitable[object]], calls: int, concurrency: int) -> float:
+    """Return the seconds per call at a constant number of concurrent calls."""
+    remaining = iter(range(calls))
 
     async def worker() -> None:
-        for _ in left:
+        for _ in remaining:
             await call()
 
     started = time.perf_counter()
-    await asyncio.gather(*(worker() for _ in range(at_once)))
+    await asyncio.gather(*(worker() for _ in range(concurrency)))
     return (time.perf_counter() - started) / calls
 
 
-def left_over() -> str:
+def resource_counts() -> str:
+    """Return the numbers of open sockets, tasks and threads."""
     sockets = 0
     for name in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):
@@ -156,14 +161,15 @@ def left_over() -> str:
 
 
 async def main() -> None:
-    before = left_over()
+    """Measure the cases that the standard input names."""
+    before = resource_counts()
     async with CLIENTS[sys.argv[1]](sys.argv[2]) as cases:
         print("ready", flush=True)  # noqa: T201
         while line := (await asyncio.to_thread(sys.stdin.readline)).split():
-            case, calls, at_once = line[0], int(line[1]), int(line[2])
-            print(await seconds(cases[case], calls, at_once), flush=True)  # noqa: T201
+            case, calls, concurrency = line[0], int(line[1]), int(line[2])
+            print(await seconds(cases[case], calls, concurrency), flush=True)  # noqa: T201
     await asyncio.sleep(0.1)
-    print(before, left_over(), flush=True)  # noqa: T201
+    print(before, resource_counts(), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

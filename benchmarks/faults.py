@@ -1,8 +1,8 @@
-"""What this client does when the network and the server fail: ``python -m benchmarks.faults``.
+"""Measure how the client handles failures of network and server: ``python -m benchmarks.faults``.
 
-Three parts: a matrix of failures beside the official SDK, thousands of writes through a storm of
-faults, and the load that retries add to a server that is down. Ends with status 1 where a figure
-is not what it must be.
+The benchmark has three parts: a matrix of failures that includes the official SDK, thousands of
+writes with random faults, and the load that retries add to a failing server. The exit status is 1
+if a figure is out of its bounds.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from typing import Any
 
 from . import faults_load, faults_matrix, faults_storm
 
-Say = Callable[[str], object]
+Log = Callable[[str], object]
 Table = tuple[str, list[str], list[list[str]]]
 
 PACKAGES = ("dub-uplink", "uplink", "requests", "urllib3", "tenacity", "marshmallow")
 
 
 @contextlib.contextmanager
-def progress() -> Iterator[tuple[Say, Callable[[str, int, int], object]]]:
-    """How lines and counts are shown on stderr: as bars where rich is there, else as lines."""
+def progress() -> Iterator[tuple[Log, Callable[[str, int, int], object]]]:
+    """Yield functions that print lines and counts to stderr; counts are bars if rich is there."""
     try:
-        from rich.console import Console  # noqa: PLC0415 - it may be missing
+        from rich.console import Console  # noqa: PLC0415 - rich is optional
         from rich.progress import (  # noqa: PLC0415
             BarColumn,
             MofNCompleteColumn,
@@ -38,31 +38,31 @@ def progress() -> Iterator[tuple[Say, Callable[[str, int, int], object]]]:
             TimeElapsedColumn,
         )
     except ImportError:
-        yield _say, _count
+        yield _log, _count
         return
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bars:
         tasks: dict[str, Any] = {}
 
-        def count(kind: str, done: int, size: int) -> None:
-            if kind not in tasks:
-                tasks[kind] = bars.add_task(kind, total=size)
-            bars.update(tasks[kind], completed=done)
+        def count(operation: str, done: int, size: int) -> None:
+            if operation not in tasks:
+                tasks[operation] = bars.add_task(operation, total=size)
+            bars.update(tasks[operation], completed=done)
 
         yield bars.console.print, count
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
-def _count(kind: str, done: int, size: int) -> None:
+def _count(operation: str, done: int, size: int) -> None:
     if done % max(size // 10, 1) == 0:
-        _say(f"{kind}: {done} of {size}")
+        _log(f"{operation}: {done} of {size}")
 
 
 def versions() -> dict[str, str]:
-    """What the figures were measured with."""
+    """Return the versions of Python and of the packages."""
     found = {"Python": platform.python_version()}
     for name in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -71,7 +71,7 @@ def versions() -> dict[str, str]:
 
 
 def matrix_table(matrix: dict[str, Any]) -> Table:
-    """A row a failure, a column a client."""
+    """Return a table with a row per failure and a column per client."""
     official = f"``dub`` {matrix['versions']['dub']}, retries on"
     rows = [
         [title, ours, theirs]
@@ -83,8 +83,8 @@ def matrix_table(matrix: dict[str, Any]) -> Table:
 
 
 def storm_table(storm: dict[str, faults_storm.Tally]) -> Table:
-    """A row a figure, a column a kind of call."""
-    named = {
+    """Return a table with a row per figure and a column per operation."""
+    titles = {
         "calls": "calls",
         "requests": "requests sent",
         "faulty": "requests with a fault",
@@ -96,7 +96,7 @@ def storm_table(storm: dict[str, faults_storm.Tally]) -> Table:
         "foreign": "exceptions other than ``DubError``",
     }
     rows = []
-    for name, title in named.items():
+    for name, title in titles.items():
         cells = [getattr(tally, name) for tally in storm.values()]
         if name == "faulty":
             shares = [tally.faulty / tally.requests for tally in storm.values()]
@@ -107,7 +107,7 @@ def storm_table(storm: dict[str, faults_storm.Tally]) -> Table:
 
 
 def load_table(loads: Sequence[faults_load.Load]) -> Table:
-    """A row a share of failing attempts and a policy."""
+    """Return a table with a row per share of failing attempts and per budget."""
     rows = [
         [
             f"{load.share:.0%}",
@@ -129,7 +129,7 @@ def load_table(loads: Sequence[faults_load.Load]) -> Table:
 
 
 def as_text(table: Table) -> str:
-    """A table for a terminal."""
+    """Return a table as text."""
     title, header, rows = table
     lines = [[cell.replace("``", "") for cell in row] for row in (header, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -141,7 +141,7 @@ def as_text(table: Table) -> str:
 
 
 def as_rst(table: Table) -> str:
-    """A table for the documentation."""
+    """Return a table as reStructuredText."""
     title, header, rows = table
     lines = [f".. list-table:: {title}", "   :header-rows: 1", ""]
     for row in (header, *rows):
@@ -154,14 +154,14 @@ def as_rst(table: Table) -> str:
 
 @dataclasses.dataclass
 class Report:
-    """What was measured; the parts that were asked for."""
+    """The results of the selected parts."""
 
     matrix: dict[str, Any] | None
     storm: dict[str, faults_storm.Tally] | None
     load: list[faults_load.Load] | None
 
     def tables(self) -> list[Table]:
-        """Every part as a table."""
+        """Return a table for each part."""
         return [
             *([matrix_table(self.matrix)] if self.matrix else []),
             *([storm_table(self.storm)] if self.storm else []),
@@ -169,14 +169,14 @@ class Report:
         ]
 
     def failures(self) -> list[str]:
-        """What is not as it must be."""
+        """Return a line for each figure that is out of its bounds."""
         found = []
         if self.matrix:
             marks = zip(self.matrix["columns"], self.matrix["passed"]["ours"], strict=True)
             found += [f"matrix: {title}" for title, passed in marks if not passed]
-        for kind, tally in (self.storm or {}).items():
+        for operation, tally in (self.storm or {}).items():
             if not tally.clean:
-                found.append(f"storm: {kind}")
+                found.append(f"storm: {operation}")
         for load in self.load or []:
             if load.share == 1.0 and load.budget and load.late_per_call > 1.1:
                 found.append("load: more than one retry for ten calls in the long run")
@@ -185,7 +185,7 @@ class Report:
         return found
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, with what it was measured with."""
+        """Return the results, the date and the versions."""
         return {
             "date": dt.datetime.now(dt.timezone.utc).date().isoformat(),
             "versions": versions(),
@@ -199,26 +199,31 @@ class Report:
 
 
 def measure(parts: Sequence[str], size: int, factor: float) -> Report:
-    """Run the parts in turn."""
-    with progress() as (say, count):
-        matrix = faults_matrix.run(say) if "matrix" in parts else None
+    """Run the parts one after another."""
+    with progress() as (log, count):
+        matrix = faults_matrix.run(log) if "matrix" in parts else None
         storm = None
         if "storm" in parts:
-            say(
-                f"storm: time runs {factor:g} times as fast, for the client and the server alike;"
-                " the sockets are real"
+            log(
+                f"storm: the clocks of client and server run {factor:g} times as fast; the sockets"
+                " are real"
             )
-            storm = faults_storm.run(size, factor=factor, say=count)
-        load = faults_load.run(size, say) if "load" in parts else None
+            storm = faults_storm.run(size, factor=factor, log=count)
+        load = faults_load.run(size, log) if "load" in parts else None
     return Report(matrix, storm, load)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
-    parser.add_argument("--size", type=int, default=10_000, help="calls of each kind (10000)")
-    parser.add_argument("--factor", type=float, default=20.0, help="how fast time runs (20)")
     parser.add_argument(
-        "--only", choices=("matrix", "storm", "load"), action="append", help="just this part"
+        "--size", type=int, default=10_000, help="calls per operation (default: 10000)"
+    )
+    parser.add_argument(
+        "--factor", type=float, default=20.0, help="speed of the clocks (default: 20)"
+    )
+    parser.add_argument(
+        "--only", choices=("matrix", "storm", "load"), action="append", help="run this part only"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--rst", action="store_true", help="print tables for the documentation")
@@ -231,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         measured = ", ".join(f"{name} {version}" for name, version in versions().items())
         sys.stdout.write("\n".join([*map(show, report.tables()), measured, ""]))
     for failure in report.failures():
-        _say(f"not as it must be: {failure}")
+        _log(f"out of bounds: {failure}")
     return 1 if report.failures() else 0
 
 

@@ -1,7 +1,8 @@
-"""One call of one client on a server that fails; run by the interpreter that has the client.
+"""Make one call with one client to a server that fails.
 
-``python faults_driver.py ours|official URL create|lead|get|pickle`` writes, as JSON, what the
-caller got. Imports the client that it is told to, and else nothing outside the standard library.
+``python faults_driver.py ours|official URL create|lead|get|pickle`` prints the result of the call
+as JSON. It runs in the environment of the client, and imports only that client and the standard
+library.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 BODY = {"external_id": "user_1", "email": "ada@example.com", "country": "GB"}
-#: The same for both: 0.5 s, doubled up to 8 s, 90 s in all, connection errors too.
+#: The backoff of both clients: 0.5 s, doubled up to 8 s, at most 90 s in total.
 STRATEGY = (500, 8_000, 2.0, 90_000)
 
 
@@ -24,7 +25,7 @@ LEAD = {"click_id": "c", "event_name": "Signed up", "customer_external_id": "use
 
 
 def client(name: str, url: str) -> Any:
-    """A client with retries turned on."""
+    """Return a client with retries, also after connection errors."""
     package = "dub_uplink" if name == "ours" else "dub"
     utils = importlib.import_module(f"{package}.utils")
     return importlib.import_module(package).Dub(
@@ -34,21 +35,21 @@ def client(name: str, url: str) -> Any:
     )
 
 
-def call(made: Any, action: str) -> object:
+def call(dub: Any, action: str) -> object:
     """Make one call."""
     if action == "create":
-        if not hasattr(made.customers, "create"):
+        if not hasattr(dub.customers, "create"):
             raise LookupError("has no such call")
-        return str(made.customers.create(request=BODY).external_id)
+        return str(dub.customers.create(request=BODY).external_id)
     if action == "lead":
-        return str(lead(made)(request=LEAD))
-    return str(made.customers.get(request={"id": "ext_user_1"}).external_id)
+        return str(lead(dub)(request=LEAD))
+    return str(dub.customers.get(request={"id": "ext_user_1"}).external_id)
 
 
-def lead(made: Any) -> Callable[..., Any]:
-    """``POST /track/lead``: the SDK's method, or that of a subclass of this client."""
-    if hasattr(made, "track"):
-        return made.track.lead  # type: ignore[no-any-return]
+def lead(dub: Any) -> Callable[..., Any]:
+    """Return the method for ``POST /track/lead``: of the SDK, or of a subclass of this client."""
+    if hasattr(dub, "track"):
+        return dub.track.lead  # type: ignore[no-any-return]
     ours, uplink = importlib.import_module("dub_uplink"), importlib.import_module("uplink")
 
     def declared(self: Any, request: bytes) -> Any:
@@ -56,42 +57,43 @@ def lead(made: Any) -> Callable[..., Any]:
 
     post = ours.declare.post("track/lead", args={"request": uplink.Body})
     tracking = type("Tracking", (ours.CustomersConsumer,), {"lead": post(declared)})
-    url = made.customers._transport.server_url
+    url = dub.customers._transport.server_url
     client = tracking("dub_test", server_url=url)
     return lambda request: client.lead(json.dumps(request).encode())
 
 
-def survives_a_pickle(made: Any) -> bool:
-    """Whether the error of a call comes out of a pickle as it went in."""
+def error_pickles(dub: Any) -> bool:
+    """Return whether an unpickled error equals the pickled one."""
     try:
-        made.customers.get(request={"id": "ext_nobody"})
-    except Exception as error:  # noqa: BLE001 - of whichever client
-        twin = pickle.loads(pickle.dumps(error))
-        return type(twin) is type(error) and str(twin) == str(error)
-    raise AssertionError("there is no such customer")
+        dub.customers.get(request={"id": "ext_nobody"})
+    except Exception as error:  # noqa: BLE001 - the clients have different classes
+        copy = pickle.loads(pickle.dumps(error))
+        return type(copy) is type(error) and str(copy) == str(error)
+    raise AssertionError("the call with an unknown id must fail")
 
 
 def attempt(work: Callable[[], object]) -> dict[str, object]:
-    """What came of it, and how long it took."""
+    """Return the result or the error of a call, and its seconds."""
     started = time.monotonic()
-    seen: dict[str, object] = {}
+    outcome: dict[str, object] = {}
     try:
-        seen["value"] = work()
-    except Exception as error:  # noqa: BLE001 - what it is, is the result
-        kind = type(error)
-        seen["error"] = f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
-        seen["message"] = str(error)[:200]
-        seen["retry_after"] = getattr(error, "retry_after", None)
-    seen["seconds"] = time.monotonic() - started
-    return seen
+        outcome["value"] = work()
+    except Exception as error:  # noqa: BLE001 - the class is part of the result
+        error_type = type(error)
+        outcome["error"] = f"{error_type.__module__.partition('.')[0]}.{error_type.__name__}"
+        outcome["message"] = str(error)[:200]
+        outcome["retry_after"] = getattr(error, "retry_after", None)
+    outcome["seconds"] = time.monotonic() - started
+    return outcome
 
 
 def main(name: str, url: str, action: str) -> dict[str, object]:
+    """Make the call and return its outcome."""
     logging.disable()
-    made = client(name, url)
+    dub = client(name, url)
     if action == "pickle":
-        return attempt(lambda: survives_a_pickle(made))
-    return attempt(lambda: call(made, action))
+        return attempt(lambda: error_pickles(dub))
+    return attempt(lambda: call(dub, action))
 
 
 if __name__ == "__main__":

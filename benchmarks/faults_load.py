@@ -1,6 +1,6 @@
-"""Count the requests per call while the server fails, with the retry budget and without.
+"""Count the requests per call to a failing server, with and without the retry budget.
 
-Without sockets, and in time that only moves when something sleeps.
+The benchmark uses no sockets, and its clock advances only in ``sleep``.
 """
 
 from __future__ import annotations
@@ -16,32 +16,34 @@ from dub_uplink.testing import FakeDub, Request, faults
 SHARES = (0.3, 0.5, 1.0)
 
 
-class SkippedTime:
-    """Time that only sleeps move."""
+class ManualClock:
+    """A clock that advances only in :meth:`sleep`."""
 
     def __init__(self) -> None:
         self._now = 1_000.0
 
     def now(self) -> float:
+        """Return the time in seconds."""
         return self._now
 
     def sleep(self, seconds: float) -> None:
+        """Advance the time."""
         self._now += seconds
 
 
-class _Counting(FakeDub):
+class CountingFake(FakeDub):
     def __init__(self) -> None:
         super().__init__(keep_requests=1)
-        self.asked = 0
+        self.request_count = 0
 
     def handle(self, request: Request) -> Any:
-        self.asked += 1
+        self.request_count += 1
         return super().handle(request)
 
 
 @dataclasses.dataclass
 class Load:
-    """The figures of a series of calls."""
+    """The figures of consecutive calls."""
 
     share: float
     budget: bool
@@ -63,11 +65,11 @@ class Load:
 
 
 def measure(share: float, calls: int, *, budget: bool, seed: int = 1) -> Load:
-    """So many calls in a row, of which each attempt fails at this share."""
-    time = SkippedTime()
-    given: RetryBudget | Unset | None = UNSET if budget else None
+    """Make consecutive calls, with a share of their attempts failing, and return the figures."""
+    clock = ManualClock()
+    retry_budget: RetryBudget | Unset | None = UNSET if budget else None
     failed = late = 0
-    fake = _Counting()
+    fake = CountingFake()
     with (
         fake,
         fake.session() as session,
@@ -75,27 +77,27 @@ def measure(share: float, calls: int, *, budget: bool, seed: int = 1) -> Load:
             fake.token,
             server_url=fake.base_url,
             client=session,
-            retry_budget=given,
-            clock=Clock(monotonic=time.now, sleep=time.sleep),
+            retry_budget=retry_budget,
+            clock=Clock(monotonic=clock.now, sleep=clock.sleep),
         ) as client,
     ):
         fake.faults.randomly({faults.Status(503): share}, seed=seed)
         for number in range(calls):
-            before = fake.asked
+            before = fake.request_count
             try:
                 client.list()
             except DubError:
                 failed += 1
             if number >= calls - max(calls // 10, 1):
-                late += fake.asked - before
-    return Load(share, budget, calls, fake.asked, failed, late)
+                late += fake.request_count - before
+    return Load(share, budget, calls, fake.request_count, failed, late)
 
 
-def run(calls: int, say: Callable[[str], object]) -> list[Load]:
-    """The table: every share with the budget and without."""
+def run(calls: int, log: Callable[[str], object]) -> list[Load]:
+    """Measure each share of failing attempts with and without the budget."""
     loads = []
     for share in SHARES:
         for budget in (True, False):
-            say(f"load: {share:.0%} of attempts fail, {'with' if budget else 'without'} the budget")
+            log(f"load: {share:.0%} of attempts fail, {'with' if budget else 'without'} the budget")
             loads.append(measure(share, calls, budget=budget))
     return loads

@@ -1,7 +1,7 @@
-"""The fault matrix: ten failures, this client and the official SDK, over real sockets.
+"""Compare this client and the official SDK in ten failures over real sockets.
 
-What a client did is read off the server: when each request came, and by which connection's end it
-went. A call that would go on for an hour is ended, and that is its result.
+The attempts of a client are counted at the server, with their times. The benchmark stops a call
+that takes too long, and reports that as its result.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from dub_uplink.testing._messages import Delivery, FakeResponse
 from . import peers
 
 DRIVER = Path(__file__).with_name("faults_driver.py")
-PATIENCE = 8.0  # seconds until a sleeping client is believed to sleep on
-ASKED = 3.0  # seconds ahead that a Retry-After says
-SILENCE = 20.0
+CALL_TIMEOUT = 8.0  # seconds until a call is stopped
+RETRY_AFTER = 3.0  # seconds that Retry-After requests
+SILENCE = 20.0  # seconds of the delayed response
 
 
 @dataclasses.dataclass
-class Seen:
-    """What one call was seen to do."""
+class Outcome:
+    """The requests and the result of one call."""
 
     arrivals: list[float]
     result: dict[str, Any] | None
-    #: How many customers or leads the server has in the end.
+    #: The number of customers or leads on the server after the call.
     written: int
-    #: The moment that the server's Retry-After named.
-    moment: float | None
+    #: The Unix time that the Retry-After of the server requested.
+    retry_at: float | None
 
     @property
     def ending(self) -> str:
-        """What the caller got, in a few words."""
+        """Return the result of the call as text."""
         if self.result is None:
             return "stopped by the benchmark"
         error = self.result.get("error")
@@ -49,25 +49,25 @@ class Seen:
 
     @property
     def attempts(self) -> str:
-        """How often it was sent."""
+        """Return the number of attempts as text."""
         return f"sent {_times(len(self.arrivals))}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A failure, the call that meets it, and how it reads."""
+    """A failure, the call that is made, and the format of its outcome."""
 
     title: str
     fault: Callable[[float], faults.Fault] | None
     action: str
-    read: Callable[[Seen], str]
-    #: What the row of this client must say, or it has regressed.
-    passes: Callable[[Seen], bool]
-    patience: float = PATIENCE
+    describe: Callable[[Outcome], str]
+    #: Returns whether the outcome of this client is correct.
+    passes: Callable[[Outcome], bool]
+    timeout: float = CALL_TIMEOUT
 
 
-class _Watched(FakeDub):
-    """A fake that notes when each request came, and that takes leads, each as a new one."""
+class RecordingFake(FakeDub):
+    """A fake that records the time of each request, and accepts leads without deduplication."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,177 +88,196 @@ class _Watched(FakeDub):
         return FakeResponse(200, {"Content-Type": "application/json"}, body)
 
 
-def _said(seen: Seen) -> str:
-    if seen.result is not None and seen.result.get("error") == "builtins.LookupError":
+def _describe_write(outcome: Outcome) -> str:
+    if outcome.result is not None and outcome.result.get("error") == "builtins.LookupError":
         return "no such method"
-    return f"{seen.attempts}, written {_times(seen.written)}; {seen.ending}"
+    return f"{outcome.attempts}, written {_times(outcome.written)}; {outcome.ending}"
 
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-def _waited(seen: Seen) -> str:
-    if len(seen.arrivals) < 2 or seen.moment is None:
-        return f"no retry; {seen.ending}"
-    after = seen.arrivals[1] - seen.moment
+def _describe_wait(outcome: Outcome) -> str:
+    if len(outcome.arrivals) < 2 or outcome.retry_at is None:
+        return f"no retry; {outcome.ending}"
+    after = outcome.arrivals[1] - outcome.retry_at
     how = f"{after:.2f} s after" if after >= 0 else f"{-after:.2f} s before"
-    return f"retried {how} the requested time; {seen.ending}"
+    return f"retried {how} the requested time; {outcome.ending}"
 
 
-def _refused(seen: Seen) -> str:
-    if seen.result is None:
-        return f"sleeps; stopped after {PATIENCE:g} s"
-    asked = seen.result.get("retry_after")
-    after = f" with ``retry_after`` {asked:g}" if isinstance(asked, (int, float)) else ""
-    return f"{seen.ending}{after} after {seen.result['seconds']:.2f} s"
+def _describe_long_wait(outcome: Outcome) -> str:
+    if outcome.result is None:
+        return f"sleeps; stopped after {CALL_TIMEOUT:g} s"
+    delay = outcome.result.get("retry_after")
+    after = f" with ``retry_after`` {delay:g}" if isinstance(delay, (int, float)) else ""
+    return f"{outcome.ending}{after} after {outcome.result['seconds']:.2f} s"
 
 
-def _held(seen: Seen) -> str:
-    gaps = [b - a for a, b in zip(seen.arrivals, seen.arrivals[1:], strict=False)]
-    if seen.result is None:
+def _describe_silence(outcome: Outcome) -> str:
+    gaps = [b - a for a, b in zip(outcome.arrivals, outcome.arrivals[1:], strict=False)]
+    if outcome.result is None:
         gap = f", every {min(gaps):.1f} s" if gaps else ""
-        return f"{seen.attempts}{gap}; stopped after {SILENCE + 5:g} s"
-    return f"{seen.attempts}; {seen.ending} after {seen.result['seconds']:.1f} s"
+        return f"{outcome.attempts}{gap}; stopped after {SILENCE + 5:g} s"
+    return f"{outcome.attempts}; {outcome.ending} after {outcome.result['seconds']:.1f} s"
 
 
-def _pickled(seen: Seen) -> str:
-    good = seen.result is not None and seen.result.get("value") is True
-    return "yes" if good else f"no: {seen.ending}"
+def _describe_pickle(outcome: Outcome) -> str:
+    pickles = outcome.result is not None and outcome.result.get("value") is True
+    return "yes" if pickles else f"no: {outcome.ending}"
 
 
-def _once(seen: Seen) -> bool:
-    return seen.written == 1 and seen.result is not None and "error" not in seen.result
+def _applied_once(outcome: Outcome) -> bool:
+    return outcome.written == 1 and outcome.result is not None and "error" not in outcome.result
 
 
-def _at_most_once(seen: Seen) -> bool:
-    return seen.written <= 1 and len(seen.arrivals) == 1 and seen.result is not None
+def _at_most_once(outcome: Outcome) -> bool:
+    return outcome.written <= 1 and len(outcome.arrivals) == 1 and outcome.result is not None
 
 
-def _in_time(seen: Seen) -> bool:
-    if not _once(seen) or seen.moment is None or len(seen.arrivals) != 2:
+def _waited_as_requested(outcome: Outcome) -> bool:
+    if not _applied_once(outcome) or outcome.retry_at is None or len(outcome.arrivals) != 2:
         return False
-    return 0 <= seen.arrivals[1] - seen.moment <= 1.5  # a second of jitter, and this machine
+    # The upper bound is a second of jitter, and half a second for the load of the machine.
+    return 0 <= outcome.arrivals[1] - outcome.retry_at <= 1.5
 
 
-def _limited(form: Any) -> Callable[[float], faults.Fault]:
-    return lambda now: faults.RateLimited(ASKED, form)
+def _rate_limited(form: Any) -> Callable[[float], faults.Fault]:
+    return lambda now: faults.RateLimited(RETRY_AFTER, form)
 
 
 COLUMNS = (
-    Column("create, 503 response", lambda now: faults.Status(503), "create", _said, _once),
+    Column(
+        "create, 503 response",
+        lambda now: faults.Status(503),
+        "create",
+        _describe_write,
+        _applied_once,
+    ),
     Column(
         "create, applied, then connection dropped",
         lambda now: faults.DropAfter(),
         "create",
-        _said,
-        _once,
+        _describe_write,
+        _applied_once,
     ),
     Column(
-        "another POST, 503 response", lambda now: faults.Status(503), "lead", _said, _at_most_once
+        "another POST, 503 response",
+        lambda now: faults.Status(503),
+        "lead",
+        _describe_write,
+        _at_most_once,
     ),
     Column(
         "another POST, applied, then connection dropped",
         lambda now: faults.DropAfter(),
         "lead",
-        _said,
+        _describe_write,
         _at_most_once,
     ),
     Column(
         "another POST, response 8 s late",
         lambda now: faults.Delay(8.0),
         "lead",
-        _said,
+        _describe_write,
         _at_most_once,
-        patience=16.0,
+        timeout=16.0,
     ),
-    Column("429 + HTTP date", _limited("http_date"), "get", _waited, _in_time),
+    Column(
+        "429 + HTTP date", _rate_limited("http_date"), "get", _describe_wait, _waited_as_requested
+    ),
     Column(
         "429 + ``Retry-After: 3600``",
         lambda now: faults.RateLimited(3_600),
         "get",
-        _refused,
-        lambda seen: seen.result is not None and seen.result.get("retry_after") == 3_600,
+        _describe_long_wait,
+        lambda outcome: outcome.result is not None and outcome.result.get("retry_after") == 3_600,
     ),
-    Column("429 + ``Retry-After`` in Unix ms", _limited("unix_ms"), "get", _waited, _in_time),
+    Column(
+        "429 + ``Retry-After`` in Unix ms",
+        _rate_limited("unix_ms"),
+        "get",
+        _describe_wait,
+        _waited_as_requested,
+    ),
     Column(
         "server silent 20 s",
         lambda now: faults.Delay(SILENCE),
         "get",
-        _held,
-        lambda seen: seen.result is not None and seen.result["seconds"] < 31,
-        patience=SILENCE + 5,
+        _describe_silence,
+        lambda outcome: outcome.result is not None and outcome.result["seconds"] < 31,
+        timeout=SILENCE + 5,
     ),
     Column(
         "error pickles",
         None,
         "pickle",
-        _pickled,
-        lambda seen: seen.result is not None and seen.result.get("value") is True,
+        _describe_pickle,
+        lambda outcome: outcome.result is not None and outcome.result.get("value") is True,
     ),
 )
 
 
-def watch(column: Column, client: str, python: Path) -> Seen:
-    """Let one client meet one failure."""
-    fake = _Watched()
+def measure(column: Column, client: str, python: Path) -> Outcome:
+    """Make one call of one client with one failure."""
+    fake = RecordingFake()
     with fake:
         if column.action == "get":
             fake.add(external_id="user_1")
-        moment = None
+        retry_at = None
         if column.fault is not None:
             fault = column.fault(time.time())
-            # A slow server is slow however often one asks; anything else is met once.
+            # A slow server delays every attempt; any other fault affects the first attempt only.
             fake.faults.add(fault, times=None if isinstance(fault, faults.Delay) else 1)
         with fake.serve() as url:
-            result = _drive(python, client, url, column)
+            result = _run_driver(python, client, url, column)
         if column.fault is not None and isinstance(fault, faults.RateLimited) and fake.arrivals:
-            moment = _moment(fault, fake.arrivals[0])
-        return Seen(fake.arrivals, result, len(fake.customers) + fake.leads, moment)
+            retry_at = _requested_time(fault, fake.arrivals[0])
+        return Outcome(fake.arrivals, result, len(fake.customers) + fake.leads, retry_at)
 
 
-def _moment(fault: faults.RateLimited, arrival: float) -> float | None:
-    """The moment that the header named, as the fake wrote it when the request came."""
+def _requested_time(fault: faults.RateLimited, arrival: float) -> float | None:
+    """Return the time in the header that the fake sent for a request at ``arrival``."""
     if fault.form == "unix_ms":
-        return arrival + ASKED
+        return arrival + RETRY_AFTER
     if fault.form == "http_date":
-        return float(-(-(arrival + ASKED) // 1))  # whole seconds, rounded up
+        return float(-(-(arrival + RETRY_AFTER) // 1))  # whole seconds, rounded up
     return None
 
 
-def _drive(python: Path, client: str, url: str, column: Column) -> dict[str, Any] | None:
+def _run_driver(python: Path, client: str, url: str, column: Column) -> dict[str, Any] | None:
     env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
     if client == "ours":
         env["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     with contextlib.suppress(subprocess.TimeoutExpired):
-        done = subprocess.run(
+        completed = subprocess.run(
             [str(python), str(DRIVER), client, url, column.action],
             capture_output=True,
             text=True,
             check=False,
             env=env,
-            # From the start of the process: its imports take a second or two.
-            timeout=column.patience + 3,
+            # The time of the process includes its imports, which take one or two seconds.
+            timeout=column.timeout + 3,
         )
-        if done.returncode:
-            raise RuntimeError(f"{client}, {column.title}: {done.stderr[-2000:]}")
-        seen: dict[str, Any] = json.loads(done.stdout)
-        return seen
+        if completed.returncode:
+            raise RuntimeError(f"{client}, {column.title}: {completed.stderr[-2000:]}")
+        result: dict[str, Any] = json.loads(completed.stdout)
+        return result
     return None
 
 
-def run(say: Callable[[str], object]) -> dict[str, Any]:
-    """The whole matrix: ``{"columns": …, "rows": {client: […]}, "passed": …, "versions": …}``."""
-    official = peers.python_of(peers.OFFICIAL, say=say)
+def run(log: Callable[[str], object]) -> dict[str, Any]:
+    """Return the matrix: ``{"columns": …, "rows": {client: […]}, "passed": …, "versions": …}``."""
+    official = peers.python_of(peers.OFFICIAL, log=log)
     rows: dict[str, list[str]] = {}
     passed: dict[str, list[bool]] = {}
     for client, python in (("ours", Path(sys.executable)), ("official", official)):
         rows[client], passed[client] = [], []
         for column in COLUMNS:
-            say(f"matrix: {client}, {column.title}")
-            seen = watch(column, client, python)
-            rows[client].append(column.read(seen))
-            passed[client].append(column.passes(seen))
+            log(f"matrix: {client}, {column.title}")
+            outcome = measure(column, client, python)
+            rows[client].append(column.describe(outcome))
+            passed[client].append(column.passes(outcome))
     versions = peers.versions_in(official)
     return {
         "columns": [column.title for column in COLUMNS],

@@ -1,7 +1,7 @@
-"""``python -m benchmarks.imports``: import and first client, beside the import of its dependencies.
+"""Compare the import times of the package and its dependencies: ``python -m benchmarks.imports``.
 
-In fresh processes, in turn, in an environment without aiohttp and in one with it: uplink imports
-aiohttp where it is installed.
+Each statement runs in a new process, in an environment without aiohttp and in one with it, because
+uplink imports aiohttp if it is installed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 from . import peers
-from .speed import _environment
+from .speed import minimal_environment
 
 STATEMENTS = {
     "requests, uplink": "import requests, uplink",
@@ -22,16 +22,16 @@ STATEMENTS = {
 
 
 def seconds(python: Path, statement: str) -> float:
-    """Return the time of a statement in a fresh process."""
+    """Return the seconds of a statement in a new process."""
     script = f"import time; t = time.perf_counter(); {statement}; print(time.perf_counter() - t)"
-    done = subprocess.run(
+    completed = subprocess.run(
         [str(python), "-c", script],
         capture_output=True,
         text=True,
         check=True,
-        env=_environment(),
+        env=minimal_environment(),
     )
-    return float(done.stdout)
+    return float(completed.stdout)
 
 
 def main() -> None:
@@ -42,17 +42,19 @@ def main() -> None:
     for extra in ([], ["aiohttp>=3.12"]):
         python = peers.python_of(*peers.own_requirements(), *extra)
         statements = dict(list(STATEMENTS.items())[: 3 if extra else 2])
-        taken: dict[str, list[float]] = {name: [] for name in statements}
+        samples: dict[str, list[float]] = {name: [] for name in statements}
         for number in range(rounds + 1):
             for name, statement in statements.items():
-                taken[name] += [seconds(python, statement)] if number else []  # writes bytecode
-        floor = taken["requests, uplink"]
-        for name, times in taken.items():
-            ratio = statistics.median(a / b for a, b in zip(times, floor, strict=True))
+                samples[name] += (
+                    [seconds(python, statement)] if number else []
+                )  # the first writes bytecode
+        baseline = samples["requests, uplink"]
+        for name, times in samples.items():
+            ratio = statistics.median(a / b for a, b in zip(times, baseline, strict=True))
             where = "with aiohttp" if extra else "without aiohttp"
             print(  # noqa: T201
                 f"{where:16} {name:18} {statistics.median(times) * 1e3:4.0f} ms  {ratio:.2f}"
-                f"   least {min(times) * 1e3:4.0f} ms  {min(times) / min(floor):.2f}"
+                f"   least {min(times) * 1e3:4.0f} ms  {min(times) / min(baseline):.2f}"
             )
 
 

@@ -1,13 +1,13 @@
-"""Interrupt imports and exports at random moments, and check that nothing is lost or doubled.
+"""Interrupt imports and exports at random times, and check for lost and duplicate customers.
 
-``python -m benchmarks.interrupts --seconds 900`` starts the command again and again on a fake, and
-sends SIGINT after a random time: during start-up, at work, or right after the report, during
-shutdown. One run in five gets a second SIGINT. The same command continues until the job is done;
-then the file or the report must agree with the fake's store on every customer. Requests meet rate
-limits and lost responses meanwhile.
+``python -m benchmarks.interrupts --seconds 900`` runs the command repeatedly with a fake. It sends
+SIGINT after a random time: during start-up, during the job, or after the report, during shutdown.
+One run in five gets a second SIGINT. The command is restarted until the job is complete. Then the
+file or the report must agree with the store of the fake on every customer. Some requests meet rate
+limits or lose their response.
 
-Ends with status 1 if a run hangs, ends with an unexpected status, or loses or doubles a customer.
-Needs the ``cli`` extra, and a system with POSIX signals.
+The exit status is 1 if a run hangs, has an unexpected status, or loses or duplicates a customer.
+Needs the extra ``cli``, and a system with POSIX signals.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ CUSTOMERS = 4_000  # of an export
 HANG_SECONDS = 60.0
 SECOND_SIGNAL = 0.2  # share of the runs
 AT_SHUTDOWN = 0.15  # share of the runs
-#: Done, interrupted, and interrupted before or after Python could handle the signal.
+#: Complete, interrupted, and interrupted while Python does not handle the signal.
 STATUSES = (0, 130, -signal.SIGINT)
-#: What Python prints, with status 1, if it is interrupted before it runs the command.
+#: Messages of Python, with status 1, if it is interrupted before it runs the command.
 IN_PYTHON = ("Fatal Python error: init_", '"<frozen site>"', "Could not import runpy module")
 SHARES: dict[faults.Fault, float] = {
     faults.DropAfter(): 0.01,
@@ -50,7 +50,7 @@ SHARES: dict[faults.Fault, float] = {
 
 @dataclass
 class Result:
-    """What a soak counted."""
+    """The counts of a run of the benchmark."""
 
     runs: collections.Counter[str] = field(default_factory=collections.Counter)
     jobs: collections.Counter[str] = field(default_factory=collections.Counter)
@@ -68,7 +68,7 @@ class Result:
 
 
 class Run(NamedTuple):
-    """One process: whether it was alive at the signal, its status, and its output."""
+    """One process: whether it ran at the signal, its status, and its output."""
 
     interrupted: bool
     status: int | None
@@ -76,13 +76,13 @@ class Run(NamedTuple):
 
 
 class Job:
-    """An import or an export, and the arguments of the command that does it."""
+    """An import or an export, and the arguments of its command."""
 
-    def __init__(self, kind: str, folder: Path, fake: FakeDub, size: int) -> None:
-        self.kind = kind
+    def __init__(self, operation: str, folder: Path, fake: FakeDub, size: int) -> None:
+        self.operation = operation
         self._fake = fake
         self._size = size
-        if kind == "import":
+        if operation == "import":
             self.path = folder / "people.csv"
             rows = (f"user_{n},user_{n}@example.com,GB\n" for n in range(size))
             self.path.write_text("external_id,email,country\n" + "".join(rows))
@@ -91,12 +91,12 @@ class Job:
             self.path = folder / "customers.jsonl"
             fake.add_many(size)
             self.arguments = ["export", "--resume", str(self.path)]
-        self.report = f"{size:,} rows: " if kind == "import" else f"{size:,} customers in "
+        self.report = f"{size:,} rows: " if operation == "import" else f"{size:,} customers in "
 
     def problem(self, output: str) -> str | None:
-        """Return what was lost or doubled, after the job is done."""
+        """Return the difference between the result and the store, or ``None``."""
         stored = list(self._fake.customers)
-        if self.kind == "import":
+        if self.operation == "import":
             ids = collections.Counter(customer.external_id for customer in stored)
             expected = {f"user_{n}" for n in range(self._size)}
             report = f"{self._size:,} rows: {self._size:,} created, 0 updated, 0 skipped, 0 failed"
@@ -106,24 +106,24 @@ class Job:
             lines = self.path.read_text(encoding="utf-8").splitlines()
             ids = collections.Counter(json.loads(line)["id"] for line in lines)
             expected = {customer.id for customer in stored}
-            left = [path.name for path in self.path.parent.iterdir() if path != self.path]
-            if left:
-                return f"left behind: {left}"
-        doubled = [name for name, count in ids.items() if count > 1]
-        if doubled or set(ids) != expected:
-            return f"doubled: {doubled}, lost: {len(expected - set(ids))}"
+            remaining = [path.name for path in self.path.parent.iterdir() if path != self.path]
+            if remaining:
+                return f"remaining files: {remaining}"
+        duplicates = [name for name, count in ids.items() if count > 1]
+        if duplicates or set(ids) != expected:
+            return f"duplicates: {duplicates}, lost: {len(expected - set(ids))}"
         return None
 
 
 @contextlib.contextmanager
-def prepared(kind: str, size: int, seed: int) -> Iterator[tuple[Job, dict[str, str]]]:
-    """Make a job with a fake of its own, and the environment for its command."""
+def prepare(operation: str, size: int, seed: int) -> Iterator[tuple[Job, dict[str, str]]]:
+    """Yield a job with a separate fake, and the environment for its command."""
     fake = FakeDub(keep_requests=1)
     fake.faults.randomly(SHARES, seed=seed)
     with tempfile.TemporaryDirectory() as folder, fake.serve() as url:
         env = {name: value for name, value in os.environ.items() if not name.startswith("DUB_")}
         env |= {"DUB_API_KEY": fake.token, "DUB_SERVER_URL": url, "PYTHONFAULTHANDLER": "1"}
-        yield Job(kind, Path(folder), fake, size), env
+        yield Job(operation, Path(folder), fake, size), env
 
 
 def run(
@@ -136,7 +136,7 @@ def run(
         env: The environment.
         delay: Seconds until SIGINT; ``None`` for no signal.
         gap: Seconds until a second SIGINT; ``None`` for none.
-        at_report: Count ``delay`` from the report at the end, and not from the start.
+        at_report: Count ``delay`` from the report, not from the start.
     """
     process = subprocess.Popen(
         [sys.executable, "-m", "dub_uplink", "customers", *job.arguments],
@@ -166,7 +166,7 @@ def run(
     try:
         status = process.wait(HANG_SECONDS)
     except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGABRT)  # makes faulthandler print the stacks
+        process.send_signal(signal.SIGABRT)  # faulthandler prints the stacks
         process.wait()
     reader.join()
     process.stdout.close()
@@ -181,56 +181,58 @@ def _read(source: IO[bytes], output: list[bytes], report: bytes, reported: threa
     reported.set()
 
 
-def complete(kind: str, size: int, seed: int, typical: float, result: Result) -> None:
-    """Interrupt one job again and again until it is done, and check it."""
-    chance = random.Random(seed)
-    with prepared(kind, size, seed) as (job, env):
+def complete(operation: str, size: int, seed: int, typical: float, result: Result) -> None:
+    """Interrupt and restart one job until it is complete, and check the result."""
+    generator = random.Random(seed)
+    with prepare(operation, size, seed) as (job, env):
         while True:
-            at_report = chance.random() < AT_SHUTDOWN
-            delay = chance.uniform(0, 0.1 if at_report else 1.1 * typical)
-            gap = chance.uniform(0, 0.1) if chance.random() < SECOND_SIGNAL else None
-            ended = run(job, env, delay, gap, at_report=at_report)
-            result.runs[kind] += ended.interrupted
-            if ended.status is None:
-                result.failures.append(f"{kind} {seed} hangs: {ended.output}")
+            at_report = generator.random() < AT_SHUTDOWN
+            delay = generator.uniform(0, 0.1 if at_report else 1.1 * typical)
+            gap = generator.uniform(0, 0.1) if generator.random() < SECOND_SIGNAL else None
+            completed = run(job, env, delay, gap, at_report=at_report)
+            result.runs[operation] += completed.interrupted
+            if completed.status is None:
+                result.failures.append(f"{operation} {seed} hangs: {completed.output}")
                 return
-            result.statuses[ended.status] += 1
-            if "Traceback" in ended.output:
-                frames = [line for line in ended.output.splitlines() if line.startswith('  File "')]
+            result.statuses[completed.status] += 1
+            if "Traceback" in completed.output:
+                frames = [
+                    line for line in completed.output.splitlines() if line.startswith('  File "')
+                ]
                 own = any("/_cli/" in line for line in frames)
                 where = "in the command" if own else "before the command"
                 result.tracebacks[where] += 1
-                result.examples[where] = ended.output
-            if ended.status not in STATUSES and not any(map(ended.output.count, IN_PYTHON)):
-                failure = f"{kind} {seed}: status {ended.status}: {ended.output}"
+                result.examples[where] = completed.output
+            if completed.status not in STATUSES and not any(map(completed.output.count, IN_PYTHON)):
+                failure = f"{operation} {seed}: status {completed.status}: {completed.output}"
                 result.failures.append(failure)
                 return
-            if job.report in ended.output and " remaining" not in ended.output:
+            if job.report in completed.output and " remaining" not in completed.output:
                 break
-        problem = job.problem(ended.output)
+        problem = job.problem(completed.output)
         if problem is not None:
-            result.failures.append(f"{kind} {seed}: {problem}: {ended.output}")
-        result.jobs[kind] += 1
+            result.failures.append(f"{operation} {seed}: {problem}: {completed.output}")
+        result.jobs[operation] += 1
 
 
-def typical_seconds(kind: str, size: int) -> float:
-    """Return the time of a run that nothing interrupts."""
-    with prepared(kind, size, 0) as (job, env):
+def typical_seconds(operation: str, size: int) -> float:
+    """Return the seconds of a run without interrupts."""
+    with prepare(operation, size, 0) as (job, env):
         started = time.monotonic()
-        ended = run(job, env, None, None, at_report=False)
-        assert ended.status == 0, ended.output
+        completed = run(job, env, None, None, at_report=False)
+        assert completed.status == 0, completed.output
         return time.monotonic() - started
 
 
 def soak(
     seconds: float, seed: int, workers: int, rows: int = ROWS, customers: int = CUSTOMERS
 ) -> Result:
-    """Interrupt jobs for a time in seconds; at least one import and one export are completed."""
+    """Interrupt jobs for a time in seconds; complete at least one import and one export."""
     result = Result()
     sizes = {"import": rows, "export": customers}
-    typical = {kind: typical_seconds(kind, size) for kind, size in sizes.items()}
+    typical = {operation: typical_seconds(operation, size) for operation, size in sizes.items()}
     end = time.monotonic() + seconds
-    # Both kinds get about the same number of runs: the less interrupted one is next.
+    # Start the operation with fewer interrupted runs, so that both get about the same number.
     lock = threading.Lock()
     seeds = iter(range(seed, sys.maxsize))
     started: collections.Counter[str] = collections.Counter()
@@ -240,10 +242,10 @@ def soak(
             with lock:
                 if time.monotonic() > end and len(started) == len(sizes):
                     return
-                kind = min(sizes, key=lambda name: (started[name] > 0, result.runs[name]))
-                started[kind] += 1
+                operation = min(sizes, key=lambda name: (started[name] > 0, result.runs[name]))
+                started[operation] += 1
                 job_seed = next(seeds)
-            complete(kind, sizes[kind], job_seed, typical[kind], result)
+            complete(operation, sizes[operation], job_seed, typical[operation], result)
 
     with ThreadPoolExecutor(workers) as pool:
         for future in [pool.submit(work) for _ in range(workers)]:
@@ -252,14 +254,14 @@ def soak(
 
 
 def main() -> None:
-    """Run the soak and print what it counted."""
+    """Run the benchmark and print its counts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=900)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     result = soak(options.seconds, options.seed, options.workers)
-    print(result)  # noqa: T201 - the command's own output
+    print(result)  # noqa: T201 - the output of a command
     for text in (*result.failures, *result.examples.values()):
         print(f"\n{text}")  # noqa: T201
     sys.exit(1 if result.failures else 0)

@@ -1,7 +1,7 @@
-"""``python -m benchmarks.layers``: where the time of one awaited ``get`` goes.
+"""Measure the time of each layer in one awaited ``get``: ``python -m benchmarks.layers``.
 
-Each step does what the one before it does and something more, in one process, in turn; the server
-is another process. The difference of the medians is what a layer costs.
+Each step adds one layer to the step before it. All steps run in one process, one after another; the
+server is another process. The difference of two steps is the time of a layer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dub_uplink import AsyncDub
 from dub_uplink._internal.credentials import RedactedStr
 
 from .concurrency_worker import HEADERS, aiohttp_with_options, plain_aiohttp, seconds
-from .speed import _server
+from .speed import run_server
 
 Step = Callable[[], Awaitable[object]]
 CALLS = {1: 60, 100: 200}
@@ -41,19 +41,20 @@ def own_steps(client: AsyncDub, url: str, options: Step) -> dict[str, Step]:
         response = await transport.send(("GET", path, info))
         response.json()
 
-    async def built() -> None:
+    async def request_built() -> None:
         customers._get_definition("cus_1").close()  # the coroutine that sends the request
         await options()
 
     return {
         "one attempt": attempt,
         "and retries": retries,
-        "a request built by uplink": built,
+        "a request built by uplink": request_built,
         "get()": lambda: customers.get("cus_1"),
     }
 
 
 async def measure(url: str, rounds: int) -> None:
+    """Measure all steps and print their times."""
     async with (
         plain_aiohttp(url) as plain,
         aiohttp_with_options(url) as options,
@@ -64,17 +65,17 @@ async def measure(url: str, rounds: int) -> None:
             "with our options": options["get"],
             **own_steps(client, url, options["get"]),
         }
-        for at_once, calls in CALLS.items():
-            taken: dict[str, list[float]] = {name: [] for name in steps}
+        for concurrency, calls in CALLS.items():
+            samples: dict[str, list[float]] = {name: [] for name in steps}
             for _ in range(rounds):
                 for name, step in steps.items():
-                    taken[name].append(await seconds(step, calls, at_once) * 1e6)
-            for name, times in taken.items():
+                    samples[name].append(await seconds(step, calls, concurrency) * 1e6)
+            for name, times in samples.items():
                 above = statistics.median(
-                    a - b for a, b in zip(times, taken["with our options"], strict=True)
+                    a - b for a, b in zip(times, samples["with our options"], strict=True)
                 )
                 print(  # noqa: T201
-                    f"{at_once:3} at once  {name:30} {statistics.median(times):5.0f} µs"
+                    f"{concurrency:3} at once  {name:30} {statistics.median(times):5.0f} µs"
                     f"  least {min(times):4.0f}  above aiohttp with our options {above:+5.0f}"
                 )
 
@@ -85,7 +86,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=40)
     rounds = parser.parse_args().rounds
     print(f"aiohttp {aiohttp.__version__}")  # noqa: T201
-    with _server("concurrency_server.py") as url:
+    with run_server("concurrency_server.py") as url:
         asyncio.run(measure(url, rounds))
 
 

@@ -1,11 +1,11 @@
-"""How many small mistakes in the code the tests notice: ``tox -e mutation``.
+"""Measure the share of mutants that the tests detect: ``tox -e mutation``.
 
-    tox -e mutation                                # every mutant
-    tox -e mutation -- retries hooks --sample 60   # so many of each, the same ones every time
+    tox -e mutation                           # every mutant
+    tox -e mutation -- retries --sample 60    # a fixed random sample of the mutants of a module
 
-cosmic-ray changes one operator, number or condition at a time in a copy of this tree, and the tests
-of that module run until one fails, in a fork. Survivors are printed as diffs. Ends with status 1
-where less than 90 % of a module's mutants are killed.
+cosmic-ray changes one operator, number or condition at a time in a copy of this tree. The tests of
+the module run in a forked process until one fails. Surviving mutants are printed as diffs. The exit
+status is 1 if the tests of a module detect less than 90 % of its mutants.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from cosmic_ray.work_item import MutationSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("dub_uplink", "tests", "benchmarks", "setup.cfg", "tox.ini", "pyproject.toml")
-WANTED = 0.9
-TIMEOUT = 120.0  # seconds; a mutant that never ends is a killed one
-#: Only ever in annotations, which are not evaluated.
+REQUIRED_SHARE = 0.9
+TIMEOUT = 120.0  # seconds; a mutant without an end counts as killed
+#: The package uses this operator in annotations only, which are not evaluated.
 SKIPPED_OPERATORS = "core/ReplaceBinaryOperator_BitOr_"
 HEADS = ("---", "+++")
-#: Loaded once, for all mutants: what the package and its tests import of others.
-LOADED = "aiohttp hypothesis.strategies requests rich tenacity uplink uplink.clients marshmallow"
-#: The tests that are about a module, the fast ones first.
+#: Third-party modules that are imported once for all mutants.
+PRELOADED = "aiohttp hypothesis.strategies requests rich tenacity uplink uplink.clients marshmallow"
+#: The tests of each module, fast tests first.
 TESTS = {
     "retries": "unit/test_retries.py unit/_transport",
     "_transport/retry_state": "unit/_transport unit/test_retries.py",
@@ -56,7 +56,7 @@ TESTS = {
 
 @dataclasses.dataclass
 class Score:
-    """What became of a module's mutants."""
+    """The results of the mutants of one module."""
 
     mutants: int
     tried: int
@@ -64,23 +64,23 @@ class Score:
 
     @property
     def killed(self) -> float:
-        """The share that was noticed."""
+        """Return the share of killed mutants."""
         return 1 - len(self.survivors) / self.tried if self.tried else 0.0
 
 
 def mutants_of(directory: Path, module: str) -> list[MutationSpec]:
-    """What cosmic-ray would change, but for what is not run."""
+    """Return the mutants of cosmic-ray in code that is evaluated."""
     with use_db(directory / f"{module.replace('/', '.')}.sqlite") as database:
         init([Path("dub_uplink", f"{module}.py")], database, {})
-        found = [item.mutations[0] for item in database.work_items]
-    found = [spec for spec in found if not spec.operator_name.startswith(SKIPPED_OPERATORS)]
-    return sorted(found, key=lambda spec: (spec.start_pos, spec.operator_name, spec.occurrence))
+        specs = [item.mutations[0] for item in database.work_items]
+    specs = [spec for spec in specs if not spec.operator_name.startswith(SKIPPED_OPERATORS)]
+    return sorted(specs, key=lambda spec: (spec.start_pos, spec.operator_name, spec.occurrence))
 
 
 def passes(module: str) -> bool:
-    """Whether a module's tests pass; in a fork, so that every mutant is imported again."""
+    """Return whether the tests of a module pass in a fork, which imports the mutant again."""
     for stale in Path("dub_uplink", "__pycache__").glob(f"{module}.*"):
-        stale.unlink()  # a mutant of the same length, made in the same second, would be taken so
+        stale.unlink()  # Python would reuse it for a mutant of the same length and second
     child = os.fork()
     if child == 0:
         os.setsid()
@@ -102,32 +102,33 @@ def passes(module: str) -> bool:
 
 
 def mutate(directory: Path, module: str, sample: int | None) -> Score:
-    """Try a module's mutants in this copy of the tree."""
+    """Test the mutants of a module in this copy of the tree."""
     if not passes(module):
         raise SystemExit(f"{module}: its tests fail without a mutant")
-    mutants = chosen = mutants_of(directory, module)
+    mutants = selected = mutants_of(directory, module)
     if sample is not None:
-        chosen = random.Random(9).sample(mutants, min(sample, len(mutants)))
+        selected = random.Random(9).sample(mutants, min(sample, len(mutants)))
     survivors: list[str] = []
-    for number, spec in enumerate(chosen, 1):
+    for number, spec in enumerate(selected, 1):
         operator = get_operator(spec.operator_name)(**spec.operator_args)
         with use_mutation(spec.module_path, operator, spec.occurrence) as (before, after):
             if passes(module):
                 lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="")
                 survivors.append("\n".join(line for line in lines if line[:3] not in HEADS))
         if number % 10 == 0:
-            say(f"{module}: {number} of {len(chosen)}, {len(survivors)} survived")
-    return Score(len(mutants), len(chosen), survivors)
+            log(f"{module}: {number} of {len(selected)}, {len(survivors)} survived")
+    return Score(len(mutants), len(selected), survivors)
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Test the mutants of the selected modules and print the results."""
     parser = argparse.ArgumentParser(prog="tox -e mutation --", description=__doc__)
     parser.add_argument("modules", nargs="*", metavar="module", help=" ".join(TESTS))
-    parser.add_argument("--sample", type=int, help="try so many of each module's (all)")
-    chosen = parser.parse_args(arguments)
-    if unknown := set(chosen.modules) - set(TESTS):
-        parser.error(f"not one of {', '.join(TESTS)}: {', '.join(sorted(unknown))}")
-    missed = False
+    parser.add_argument("--sample", type=int, help="random mutants per module (default: all)")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.modules) - set(TESTS):
+        parser.error(f"unknown modules: {', '.join(sorted(unknown))}; known: {', '.join(TESTS)}")
+    failed = False
     with tempfile.TemporaryDirectory() as scratch:
         directory = Path(scratch)
         ignored = shutil.ignore_patterns("__pycache__", ".venvs")
@@ -138,22 +139,23 @@ def main(arguments: list[str] | None = None) -> int:
                 shutil.copy(ROOT / name, directory / name)
         os.chdir(directory)
         sys.path.insert(0, str(directory))
-        for name in LOADED.split():
+        for name in PRELOADED.split():
             importlib.import_module(name)
-        for module in chosen.modules or TESTS:
-            score = mutate(directory, module, chosen.sample)
+        for module in options.modules or TESTS:
+            score = mutate(directory, module, options.sample)
             for diff in score.survivors:
-                say(diff)
-            say(
+                log(diff)
+            log(
                 f"{module}: {score.killed:.1%} of {score.tried} mutants killed"
-                f" ({score.mutants} in all), {len(score.survivors)} survived"
+                f" ({score.mutants} in total), {len(score.survivors)} survived"
             )
-            missed = missed or score.killed < WANTED
-    return int(missed)
+            failed = failed or score.killed < REQUIRED_SHARE
+    return int(failed)
 
 
-def say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201 - a command's own output
+def log(text: str) -> None:
+    """Print a line."""
+    print(text, flush=True)  # noqa: T201 - the output of a command
 
 
 if __name__ == "__main__":

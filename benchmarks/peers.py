@@ -1,7 +1,7 @@
-"""The environments that the benchmarks compare, made once and kept beside them.
+"""Create the virtual environments of the compared clients.
 
-``python_of("dub==0.39.0")`` is the interpreter of an environment that holds just that. Imports
-nothing of the package under test.
+``python_of("dub==0.39.0")`` returns the Python of an environment with that requirement. The
+environments are kept in ``.venvs``. The module does not import the package under test.
 """
 
 from __future__ import annotations
@@ -20,60 +20,62 @@ HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent
 ENVIRONMENTS = HERE / ".venvs"
 
-#: The official SDK as it is today, and the version whose documentation this client follows.
+#: The current official SDK, and the version whose documentation this client follows.
 OFFICIAL = "dub==0.39.0"
 OFFICIAL_2024 = "dub==0.14.1"
 
 
 def own_requirements() -> list[str]:
-    """What the package under test installs, as ``setup.cfg`` says it."""
+    """Return the requirements of the package under test from ``setup.cfg``."""
     config = configparser.ConfigParser()
     config.read(CHECKOUT / "setup.cfg", encoding="utf-8")
     return config["options"]["install_requires"].split()
 
 
-def python_of(*requirements: str, say: Callable[[str], object] = print) -> Path:
-    """The interpreter of an environment with these requirements, which is made if need be.
+def python_of(*requirements: str, log: Callable[[str], object] = print) -> Path:
+    """Return the Python of an environment with these requirements; create it if it is missing.
 
-    ``say`` is told what takes long.
+    Args:
+        *requirements: Requirements in the format of pip.
+        log: Called with a message before an environment is created.
 
     Raises:
-        RuntimeError: they could not be installed; pip's words are in the message.
+        RuntimeError: pip could not install the requirements; the message has its output.
     """
     version = "{}.{}".format(*sys.version_info)
     name = re.sub(r"[^A-Za-z0-9.]+", "-", f"py{version}-{'-'.join(requirements)}")[:80]
     home = ENVIRONMENTS / name
     python = home / ("Scripts" if os.name == "nt" else "bin") / "python"
-    # Written last: an environment that was broken off half-way is made again.
-    seal = home / "complete.json"
-    if seal.exists() and json.loads(seal.read_text(encoding="utf-8")) == list(requirements):
+    # Written last: an incomplete environment is created again.
+    marker = home / "complete.json"
+    if marker.exists() and json.loads(marker.read_text(encoding="utf-8")) == list(requirements):
         return python
-    say(f"making an environment for {', '.join(requirements)}")
+    log(f"creating an environment for {', '.join(requirements)}")
     ENVIRONMENTS.mkdir(exist_ok=True)
     (ENVIRONMENTS / ".gitignore").write_text("*\n", encoding="utf-8")
     venv.create(home, clear=True, with_pip=True)
-    _pip(python, requirements)
-    seal.write_text(json.dumps(list(requirements)), encoding="utf-8")
+    _install(python, requirements)
+    marker.write_text(json.dumps(list(requirements)), encoding="utf-8")
     return python
 
 
-def _pip(python: Path, requirements: Sequence[str]) -> None:
+def _install(python: Path, requirements: Sequence[str]) -> None:
     command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    done = subprocess.run(
+    completed = subprocess.run(
         [*command, *requirements], capture_output=True, text=True, check=False, cwd=ENVIRONMENTS
     )
-    if done.returncode:
-        raise RuntimeError(f"pip could not install {', '.join(requirements)}:\n{done.stderr}")
+    if completed.returncode:
+        raise RuntimeError(f"pip could not install {', '.join(requirements)}:\n{completed.stderr}")
 
 
 def versions_in(python: Path) -> dict[str, str]:
-    """The distributions of an environment and their versions."""
+    """Return the versions of the distributions in an environment."""
     script = (
         "import importlib.metadata as m, json;"
         "print(json.dumps({d.name.lower(): d.version for d in m.distributions()}))"
     )
-    found = subprocess.run(
+    completed = subprocess.run(
         [str(python), "-I", "-c", script], capture_output=True, text=True, check=True
     )
-    versions: dict[str, str] = json.loads(found.stdout)
+    versions: dict[str, str] = json.loads(completed.stdout)
     return versions

@@ -1,7 +1,7 @@
-"""Measures the clients side by side: in turn, interleaved, on one server, in one run.
+"""Measure the time and the memory of several clients on one server.
 
-Every client has a process of its own in its own environment. Ratios are the result: absolute times
-are those of one machine at one moment.
+Each client runs in a separate process and environment. In each round, all clients run one after
+another. The results are ratios, because absolute times depend on the machine and its load.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from . import peers
 
 HERE = Path(__file__).resolve().parent
 
-#: Names as the worker has them, and as the reader sees them.
+#: The client that the ratios refer to; the published results use this key.
+BASELINE = "floor"
+#: The title of each client, by its name in ``speed_worker.py``.
 CLIENTS = {
-    "floor": "requests + json",
+    BASELINE: "requests + json",
     "ours": "dub-uplink",
     "official": peers.OFFICIAL,
     "official_2024": peers.OFFICIAL_2024,
@@ -30,10 +32,10 @@ CLIENTS = {
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured: its title, and how many calls a client makes before it is the next's turn.
+    """One measured operation.
 
-    Few calls, since what else the machine does should hit all of them alike. ``rounds`` is how
-    often each has its turn, relative to the others.
+    ``calls`` is the number of calls of a client per round. It is small, so that other load on the
+    machine affects all clients equally. ``rounds`` is the share of the rounds that run this case.
     """
 
     name: str
@@ -47,7 +49,7 @@ CASES = (
     Case("create", "create", 6),
     Case("list", "list of 100", 4),
     Case("expanded", "list of 100, expanded", 3),
-    Case("error", "an error answer", 6),
+    Case("error", "error response", 6),
     Case("iterate", "iterate over 10,000", 1, rounds=0.25),
     Case("threads", "get, 8 threads", 1, rounds=0.25),
 )
@@ -56,28 +58,29 @@ MEMORY = Case("memory", "peak memory after that", 1)
 
 
 @dataclass
-class Measured:
-    """All samples of a run: seconds (kilobytes for memory) by case and client, round by round."""
+class Measurements:
+    """The samples of a run by case, client and round: seconds, or kilobytes of memory."""
 
     samples: dict[str, dict[str, list[list[float]]]] = field(default_factory=dict)
 
-    def add(self, case: str, client: str, taken: list[float]) -> None:
-        self.samples.setdefault(case, {}).setdefault(client, []).append(taken)
+    def add(self, case: str, client: str, samples: list[float]) -> None:
+        """Add the samples of one round."""
+        self.samples.setdefault(case, {}).setdefault(client, []).append(samples)
 
     def median(self, case: str, client: str) -> float | None:
-        """The median of all samples, if there are any."""
+        """Return the median of all samples, or ``None`` without samples."""
         rounds = self.samples.get(case, {}).get(client)
-        return statistics.median(x for taken in rounds for x in taken) if rounds else None
+        return statistics.median(x for samples in rounds for x in samples) if rounds else None
 
     def ratio(self, case: str, client: str, to: str) -> float | None:
-        """The ratio of the medians."""
-        one, other = self.median(case, client), self.median(case, to)
-        return one / other if one is not None and other else None
+        """Return the ratio of the medians of two clients."""
+        median, reference = self.median(case, client), self.median(case, to)
+        return median / reference if median is not None and reference else None
 
-    def spread(self, case: str, client: str, to: str) -> tuple[float, float] | None:
-        """The quartiles of the rounds' own ratios: how much to trust the ratio."""
-        found = self.samples.get(case, {})
-        pairs = zip(found.get(client, []), found.get(to, []), strict=False)
+    def quartiles(self, case: str, client: str, to: str) -> tuple[float, float] | None:
+        """Return the lower and the upper quartile of the ratios of the single rounds."""
+        by_client = self.samples.get(case, {})
+        pairs = zip(by_client.get(client, []), by_client.get(to, []), strict=False)
         ratios = [statistics.median(a) / statistics.median(b) for a, b in pairs]
         if len(ratios) < 2:
             return None
@@ -85,15 +88,15 @@ class Measured:
         return low, high
 
 
-def _environment() -> dict[str, str]:
-    """The caller's environment without proxies and keys, with the checkout for this client."""
+def minimal_environment() -> dict[str, str]:
+    """Return an environment without proxies and keys, with this checkout on the import path."""
     kept = ("PATH", "HOME", "LANG", "SYSTEMROOT", "TMPDIR", "TEMP", "LD_LIBRARY_PATH")
-    found = {name: os.environ[name] for name in kept if name in os.environ}
-    return {**found, "PYTHONPATH": str(peers.CHECKOUT), "NETRC": os.devnull}
+    environ = {name: os.environ[name] for name in kept if name in os.environ}
+    return {**environ, "PYTHONPATH": str(peers.CHECKOUT), "NETRC": os.devnull}
 
 
 class Worker:
-    """A client in its process."""
+    """A client in a separate process."""
 
     def __init__(self, python: Path, client: str, url: str) -> None:
         self._command = [str(python), str(HERE / "speed_worker.py"), client, url]
@@ -102,44 +105,45 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=_environment(),
+            env=minimal_environment(),
         )
-        self.cases = self._answer().split()
+        self.cases = self._read_line().split()
 
     def close(self) -> None:
+        """End the process."""
         with contextlib.suppress(OSError):
             self._process.communicate(timeout=10)
 
-    def take(self, case: str, calls: int) -> list[float]:
-        """The seconds that each of so many calls took."""
+    def measure(self, case: str, calls: int) -> list[float]:
+        """Return the seconds of each call."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{case} {calls}\n")
         self._process.stdin.flush()
-        return [float(x) for x in self._answer().split()]
+        return [float(x) for x in self._read_line().split()]
 
-    def fresh(self) -> tuple[float, float]:
-        """Seconds and kilobytes of a process that imports, makes a client and calls once."""
-        done = subprocess.run(
+    def measure_startup(self) -> tuple[float, float]:
+        """Return the seconds and the peak kilobytes of a new process that makes one call."""
+        completed = subprocess.run(
             [*self._command, "fresh"],
             capture_output=True,
             text=True,
             check=True,
-            env=_environment(),
+            env=minimal_environment(),
         )
-        seconds, kilobytes = done.stdout.split()
+        seconds, kilobytes = completed.stdout.split()
         return float(seconds), float(kilobytes)
 
-    def _answer(self) -> str:
+    def _read_line(self) -> str:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{' '.join(self._command)} ended; its error is above")
+            raise RuntimeError(f"{' '.join(self._command)} ended; standard error has the reason")
         return line
 
 
 @contextlib.contextmanager
-def _server(script: str = "speed_server.py") -> Iterator[str]:
-    """The URL of a lean server in another process."""
+def run_server(script: str = "speed_server.py") -> Iterator[str]:
+    """Run a server in another process and yield its URL."""
     command = [sys.executable, str(HERE / script)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -149,19 +153,19 @@ def _server(script: str = "speed_server.py") -> Iterator[str]:
             process.kill()
 
 
-def interpreters(say: Callable[[str], object]) -> dict[str, Path]:
-    """The interpreter of each client's environment; made at the first run."""
-    ours = peers.python_of(*peers.own_requirements(), say=say)
+def interpreters(log: Callable[[str], object]) -> dict[str, Path]:
+    """Return the Python of each client's environment; create missing environments."""
+    ours = peers.python_of(*peers.own_requirements(), log=log)
     return {
-        "floor": ours,
+        BASELINE: ours,
         "ours": ours,
-        "official": peers.python_of(peers.OFFICIAL, say=say),
-        "official_2024": peers.python_of(peers.OFFICIAL_2024, say=say),
+        "official": peers.python_of(peers.OFFICIAL, log=log),
+        "official_2024": peers.python_of(peers.OFFICIAL_2024, log=log),
     }
 
 
 def plan(rounds: int) -> list[tuple[Case, int]]:
-    """What to measure when: every case in every round, the long ones in some."""
+    """Return the cases of each round; long cases run in some rounds only."""
     steps: list[tuple[Case, int]] = []
     for number in range(rounds):
         for case in (*CASES, FRESH):
@@ -173,32 +177,32 @@ def plan(rounds: int) -> list[tuple[Case, int]]:
 
 def measure(
     pythons: dict[str, Path], rounds: int, progress: Callable[[list[object]], Iterator[object]]
-) -> Measured:
-    """Run all cases so many rounds; ``progress`` wraps the steps and shows how far they are."""
-    measured = Measured()
-    with _server() as url, contextlib.ExitStack() as stack:
+) -> Measurements:
+    """Measure all cases; ``progress`` yields the steps and shows the progress."""
+    measurements = Measurements()
+    with run_server() as url, contextlib.ExitStack() as stack:
         workers: dict[str, Worker] = {}
         for client, python in pythons.items():
             workers[client] = Worker(python, client, url)
             stack.callback(workers[client].close)
-            for case in CASES:  # connections, caches, what is compiled at the first call
+            for case in CASES:  # warm up: open connections, fill caches, compile converters
                 if case.name in workers[client].cases:
-                    workers[client].take(case.name, 3 if case.calls > 1 else 1)
-            workers[client].fresh()  # writes the bytecode
+                    workers[client].measure(case.name, 3 if case.calls > 1 else 1)
+            workers[client].measure_startup()  # write the bytecode
         for step in progress(list(plan(rounds))):
             assert isinstance(step, tuple)
             case, number = step
-            # Each is first once: a client that runs after a busy one has a warm machine.
+            # Rotate the order: the load of the preceding client affects the next measurement.
             names = list(workers)
             for client in names[number % len(names) :] + names[: number % len(names)]:
-                _take(measured, workers[client], case, client)
-    return measured
+                _measure_case(measurements, workers[client], case, client)
+    return measurements
 
 
-def _take(measured: Measured, worker: Worker, case: Case, client: str) -> None:
+def _measure_case(measurements: Measurements, worker: Worker, case: Case, client: str) -> None:
     if case is FRESH:
-        seconds, kilobytes = worker.fresh()
-        measured.add(FRESH.name, client, [seconds])
-        measured.add(MEMORY.name, client, [kilobytes])
+        seconds, kilobytes = worker.measure_startup()
+        measurements.add(FRESH.name, client, [seconds])
+        measurements.add(MEMORY.name, client, [kilobytes])
     elif case.name in worker.cases:
-        measured.add(case.name, client, worker.take(case.name, case.calls))
+        measurements.add(case.name, client, worker.measure(case.name, case.calls))

@@ -1,6 +1,6 @@
-"""The result of a run as a table, as JSON and as a plot.
+"""Render the measurements of a run as a table, as JSON and as a plot.
 
-Pure functions of what was measured. Imports nothing of the package under test.
+All functions are pure. The module does not import the package under test.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ import json
 from collections.abc import Mapping
 from html import escape
 
-from .speed import CASES, CLIENTS, FRESH, MEMORY, Measured
+from .speed import BASELINE, CASES, CLIENTS, FRESH, MEMORY, Measurements
 
+#: The largest permitted ratios to requests and to the official SDK, by case.
 TARGETS: Mapping[str, tuple[float | None, float | None]] = {
     "get": (0.9, 0.31),
     "list": (1.1, 0.25),
@@ -19,34 +20,39 @@ TARGETS: Mapping[str, tuple[float | None, float | None]] = {
     "fresh": (1.9, 0.75),
     "memory": (None, 0.9),
 }
-NOTHING = "-"
+NO_VALUE = "-"
 ALL = (*CASES, FRESH, MEMORY)
 
 
 def _amount(case: str, value: float | None) -> str:
     if value is None:
-        return NOTHING
+        return NO_VALUE
     if case == MEMORY.name:
         return f"{value / 1024:.1f} MB"
     return f"{value:.2f} s" if value >= 1 else f"{value * 1000:.3g} ms"
 
 
-def _ratio(measured: Measured, case: str, to: str) -> str:
-    ratio, spread = measured.ratio(case, "ours", to), measured.spread(case, "ours", to)
+def _format_ratio(measurements: Measurements, case: str, to: str) -> str:
+    ratio, quartiles = (
+        measurements.ratio(case, "ours", to),
+        measurements.quartiles(case, "ours", to),
+    )
     if ratio is None:
-        return NOTHING
-    return f"**{ratio:.2f}**" + (f" ({spread[0]:.2f} to {spread[1]:.2f})" if spread else "")
+        return NO_VALUE
+    return f"**{ratio:.2f}**" + (
+        f" ({quartiles[0]:.2f} to {quartiles[1]:.2f})" if quartiles else ""
+    )
 
 
-def table(measured: Measured, about: Mapping[str, str]) -> str:
-    """The medians and the ratios as reStructuredText."""
+def table(measurements: Measurements, about: Mapping[str, str]) -> str:
+    """Return the medians and the ratios as reStructuredText."""
     head = ["", *CLIENTS.values(), "to requests", f"to {CLIENTS['official']}"]
     rows = [
         [
             case.title,
-            *(_amount(case.name, measured.median(case.name, client)) for client in CLIENTS),
-            _ratio(measured, case.name, "floor"),
-            _ratio(measured, case.name, "official"),
+            *(_amount(case.name, measurements.median(case.name, client)) for client in CLIENTS),
+            _format_ratio(measurements, case.name, BASELINE),
+            _format_ratio(measurements, case.name, "official"),
         ]
         for case in ALL
     ]
@@ -54,64 +60,65 @@ def table(measured: Measured, about: Mapping[str, str]) -> str:
     for row in [head, *rows]:
         cells = [f"     - {cell}".rstrip() for cell in row]
         lines += ["   * " + cells[0].strip(), *cells[1:]]
-    told = ", ".join(f"{name} {value}" for name, value in about.items())
+    environment = ", ".join(f"{name} {value}" for name, value in about.items())
     return "\n".join(
         [
             *lines,
             "",
-            "Medians; in brackets the quartiles of the rounds' own ratios. The ratios are those of",
-            "dub-uplink and are the result, the times those of one machine. An iteration is",
-            "compared with a loop by hand: the official SDK's own paging ends after one page.",
+            "The times are medians on one machine. The last two columns show the ratios of the",
+            "medians of dub-uplink, and in brackets the quartiles of the ratios of the rounds.",
+            "The iteration of the official SDK is a loop over its pages, because the paging of",
+            "that SDK ends after one page.",
             "",
-            f"{told}.",
+            f"{environment}.",
             "",
         ]
     )
 
 
-def as_json(measured: Measured, about: Mapping[str, str]) -> str:
-    """All that the table says, in numbers, and the targets."""
-    found = {
+def as_json(measurements: Measurements, about: Mapping[str, str]) -> str:
+    """Return the figures of the table and the targets as JSON."""
+    cases = {
         case.name: {
             "title": case.title,
             "unit": "kilobytes" if case is MEMORY else "seconds",
-            "medians": {client: measured.median(case.name, client) for client in CLIENTS},
+            "medians": {client: measurements.median(case.name, client) for client in CLIENTS},
             "ratios": {
                 to: {
-                    "ratio": measured.ratio(case.name, "ours", to),
-                    "quartiles": measured.spread(case.name, "ours", to),
+                    "ratio": measurements.ratio(case.name, "ours", to),
+                    "quartiles": measurements.quartiles(case.name, "ours", to),
                 }
-                for to in ("floor", "official", "official_2024")
+                for to in (BASELINE, "official", "official_2024")
             },
             "targets": TARGETS.get(case.name),
         }
         for case in ALL
     }
-    return json.dumps({"about": dict(about), "clients": CLIENTS, "cases": found}, indent=2) + "\n"
+    return json.dumps({"about": dict(about), "clients": CLIENTS, "cases": cases}, indent=2) + "\n"
 
 
-def missed(measured: Measured) -> list[str]:
-    """The figures that were not reached, one line each."""
-    found: list[str] = []
+def missed_targets(measurements: Measurements) -> list[str]:
+    """Return a line for each ratio above its target."""
+    lines: list[str] = []
     for name, targets in TARGETS.items():
-        for to, target in zip(("floor", "official"), targets, strict=True):
-            ratio = measured.ratio(name, "ours", to)
+        for to, target in zip((BASELINE, "official"), targets, strict=True):
+            ratio = measurements.ratio(name, "ours", to)
             if target is not None and ratio is not None and ratio > target:
-                found.append(f"{name}: {ratio:.2f} to {CLIENTS[to]}, not {target}")
-    return found
+                lines.append(f"{name}: ratio {ratio:.2f} to {CLIENTS[to]}, target {target}")
+    return lines
 
 
-# Mid-tones that hold on a white page and on a black one.
+# Colours with enough contrast on light and on dark pages.
 _COLOURS = {"ours": "#0d9488", "official": "#d97706", "official_2024": "#a8a29e"}
 _TEXT = "#6b7280"
 _BAR, _GAP, _LEFT, _WIDTH, _TOP = 11, 14, 190, 760, 58
 
 
-def plot(measured: Measured, about: Mapping[str, str]) -> str:
-    """Bars of how many times plain requests each client takes, as SVG."""
-    shown = [case for case in ALL if measured.median(case.name, "floor")]
+def plot(measurements: Measurements, about: Mapping[str, str]) -> str:
+    """Return an SVG bar chart of the ratios to plain requests."""
+    shown = [case for case in ALL if measurements.median(case.name, BASELINE)]
     ratios = {
-        (case.name, client): measured.ratio(case.name, client, "floor")
+        (case.name, client): measurements.ratio(case.name, client, BASELINE)
         for case in shown
         for client in _COLOURS
     }
@@ -142,11 +149,11 @@ def plot(measured: Measured, about: Mapping[str, str]) -> str:
         f'<line x1="{line:.1f}" y1="{_TOP - 6}" x2="{line:.1f}" y2="{y - _GAP + 4}"'
         f' stroke="{_TEXT}" stroke-dasharray="3 3"/>'
     )
-    told = ", ".join(f"{name} {value}" for name, value in about.items())
+    environment = ", ".join(f"{name} {value}" for name, value in about.items())
     parts.append(
-        _text(_LEFT, y + 4, "dashed: requests + json, the least that a client on it needs")
+        _text(_LEFT, y + 4, "dashed: requests + json, the least work of a client on requests")
     )
-    parts.append(_text(10, y + 22, told, size=8))
+    parts.append(_text(10, y + 22, environment, size=8))
     title = "Time and memory, in multiples of plain requests (less is better)"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y + 32:.0f}" role="img"'

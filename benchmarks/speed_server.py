@@ -1,7 +1,8 @@
-"""A server that costs next to nothing: raw sockets, answers made beforehand, its own process.
+"""Serve prepared responses from raw sockets, so that the server uses little CPU time.
 
-Run as a script it prints its port. ``/customers`` is a list of 100, ``/many/customers`` one of
-10,000 that has pages at cursors, ``/customers/missing`` an error. Imports the standard library.
+Run as a script, it prints its port. ``/customers`` returns a list of 100 customers and
+``/customers/missing`` an error. ``/many/customers`` has 10,000 customers in pages at cursors. The
+script imports the standard library only.
 """
 
 from __future__ import annotations
@@ -16,24 +17,24 @@ MANY = 10_000
 
 
 def customer(number: int, *, expanded: bool = False) -> dict[str, object]:
-    """A customer as Dub's server writes it."""
-    bought = number % 3
-    found: dict[str, object] = {
-        "id": f"cus_1K{MANY - number:024d}",  # the newest first, as the ids of a list go
+    """Return a customer in the format of Dub's server."""
+    sales = number % 3
+    record: dict[str, object] = {
+        "id": f"cus_1K{MANY - number:024d}",  # descending, because a list starts with the newest
         "name": f"Customer {number}",
         "email": f"customer-{number}@example.com",
         "avatar": f"https://dubassets.com/customers/{number}/avatar_a1b2c3d",
         "externalId": f"user_{number}",
-        "stripeCustomerId": f"cus_S{number:013d}" if bought else None,
+        "stripeCustomerId": f"cus_S{number:013d}" if sales else None,
         "country": "GB",
-        "sales": bought,
-        "saleAmount": bought * 4900,
+        "sales": sales,
+        "saleAmount": sales * 4900,
         "createdAt": "2026-08-21T21:14:02.000Z",
-        "firstSaleAt": "2026-08-22T08:01:59.123Z" if bought else None,
+        "firstSaleAt": "2026-08-22T08:01:59.123Z" if sales else None,
         "subscriptionCanceledAt": None,
     }
     if expanded:
-        found |= {
+        record |= {
             "link": {
                 "id": f"link_1K{number:022d}",
                 "domain": "dub.sh",
@@ -60,11 +61,11 @@ def customer(number: int, *, expanded: bool = False) -> dict[str, object]:
                 "partnersCount": 7,
             },
         }
-    return found
+    return record
 
 
-def answer(body: bytes, status: str = "200 OK") -> bytes:
-    """The bytes of an answer, with the headers that every server sends."""
+def http_response(body: bytes, status: str = "200 OK") -> bytes:
+    """Return the bytes of a response with the usual headers."""
     head = (
         f"HTTP/1.1 {status}\r\nDate: Sat, 22 Aug 2026 09:00:00 GMT\r\nServer: benchmark\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -72,42 +73,43 @@ def answer(body: bytes, status: str = "200 OK") -> bytes:
     return head.encode() + body
 
 
-def encoded(value: object) -> bytes:
+def encode(value: object) -> bytes:
+    """Return compact JSON."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
 ERROR = {
     "error": {
         "code": "not_found",
-        "message": "Customer not found.",
-        "doc_url": "https://dub.co/docs/api-reference/errors#not-found",
+        "message": "Customer not record.",
+        "doc_url": "https://dub.co/docs/api-reference/errors#not-record",
     }
 }
-ONE = answer(encoded(customer(1)))
-CREATED = answer(encoded(customer(1)), "201 Created")
-MISSING = answer(encoded(ERROR), "404 Not Found")
-LIST = answer(encoded([customer(n) for n in range(PAGE)]))
-EXPANDED = answer(encoded([customer(n, expanded=True) for n in range(PAGE)]))
-ALL = [encoded(customer(n)) for n in range(MANY)]
-PLACES = {str(customer(n)["id"]): n for n in range(MANY)}
+ONE = http_response(encode(customer(1)))
+CREATED = http_response(encode(customer(1)), "201 Created")
+MISSING = http_response(encode(ERROR), "404 Not Found")
+LIST = http_response(encode([customer(n) for n in range(PAGE)]))
+EXPANDED = http_response(encode([customer(n, expanded=True) for n in range(PAGE)]))
+ALL = [encode(customer(n)) for n in range(MANY)]
+POSITIONS = {str(customer(n)["id"]): n for n in range(MANY)}
 
 
 def page(query: dict[str, str]) -> bytes:
-    """A page of the 10,000, as Dub's server cuts them."""
+    """Return a page of the 10,000 customers with the paging rules of Dub's server."""
     size = int(query.get("pageSize", PAGE))
     start = 0
     if "startingAfter" in query:
-        start = PLACES[query["startingAfter"]] + 1
+        start = POSITIONS[query["startingAfter"]] + 1
     elif "endingBefore" in query:
-        end = PLACES[query["endingBefore"]]
-        return answer(b"[" + b",".join(ALL[max(0, end - size) : end]) + b"]")
+        end = POSITIONS[query["endingBefore"]]
+        return http_response(b"[" + b",".join(ALL[max(0, end - size) : end]) + b"]")
     elif "page" in query:
         start = (int(query["page"]) - 1) * size
-    return answer(b"[" + b",".join(ALL[start : start + size]) + b"]")
+    return http_response(b"[" + b",".join(ALL[start : start + size]) + b"]")
 
 
-def answer_to(line: bytes) -> bytes:
-    """The answer to a request by its first line."""
+def respond_to(line: bytes) -> bytes:
+    """Return the response to a request line."""
     method, target, _ = line.decode().split(" ")
     path, _, query = target.partition("?")
     if method == "POST":
@@ -120,27 +122,28 @@ def answer_to(line: bytes) -> bytes:
 
 
 def serve(connection: socket.socket) -> None:
-    """Answer requests, which have their length in a header where they have a body."""
+    """Serve one connection; a request with a body has a ``Content-Length`` header."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    got = b""
+    received = b""
     while True:
-        while b"\r\n\r\n" not in got:
-            more = connection.recv(65536)
-            if not more:
+        while b"\r\n\r\n" not in received:
+            chunk = connection.recv(65536)
+            if not chunk:
                 return
-            got += more
-        head, _, got = got.partition(b"\r\n\r\n")
+            received += chunk
+        head, _, received = received.partition(b"\r\n\r\n")
         if head.startswith((b"POST", b"PATCH")):
             length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
-            while len(got) < length:
-                got += connection.recv(65536)
-            got = got[length:]
-        connection.sendall(answer_to(head.partition(b"\r\n")[0]))
+            while len(received) < length:
+                received += connection.recv(65536)
+            received = received[length:]
+        connection.sendall(respond_to(head.partition(b"\r\n")[0]))
 
 
 def main() -> None:
+    """Listen on a free port and print it."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-    print(listener.getsockname()[1], flush=True)  # noqa: T201 - what the parent waits for
+    print(listener.getsockname()[1], flush=True)  # noqa: T201 - the parent reads it
     while True:
         connection, _ = listener.accept()
         threading.Thread(target=serve, args=(connection,), daemon=True).start()

@@ -1,11 +1,11 @@
-"""One client under the stopwatch, in a process of its own and the environment it is installed in.
+"""Measure one client in a separate process.
 
-``speed_worker.py NAME URL`` reads a line ``case count`` at a time and writes the seconds that each
-call took; ``speed_worker.py NAME URL fresh`` is one import, client and call. Imports only the
-standard library and the client that it measures.
+``speed_worker.py NAME URL`` reads lines ``case count`` and writes the seconds of each call.
+``speed_worker.py NAME URL fresh`` measures the import, the construction of a client and one call.
+The script imports only the standard library and the client.
 """
 
-# ruff: noqa: PLC0415 - an import is measured with the client that needs it
+# ruff: noqa: PLC0415 - the start-up time of a client includes its imports
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import time
 
 STARTED = time.perf_counter()
 
-TYPE_CHECKING = False  # typing itself would be an import more to measure
+TYPE_CHECKING = False  # an import of typing would add to the start-up time
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 TOKEN = "dub_benchmark"
 NEW = {"externalId": "user_1", "email": "ada@example.com", "name": "Ada", "country": "GB"}
 THREADS = 8
-CALLS_A_THREAD = 12
+CALLS_PER_THREAD = 12
 MANY = 10_000
 
 
-def floor(url: str, many: str) -> Cases:
-    """requests and json: what every client on requests must at least do."""
+def baseline(url: str, many: str) -> Cases:
+    """Return the calls with requests and json alone: the least work of a client on requests."""
     import json
 
     import requests
@@ -38,25 +38,25 @@ def floor(url: str, many: str) -> Cases:
     headers = {"Authorization": f"Bearer {TOKEN}"}
 
     def get(path: str, **params: str) -> Any:
-        answer = session.get(url + path, headers=headers, params=params or None)
-        return json.loads(answer.content)
+        response = session.get(url + path, headers=headers, params=params or None)
+        return json.loads(response.content)
 
     def error() -> None:
-        answer = session.get(url + "/customers/missing", headers=headers)
-        if answer.ok:
+        response = session.get(url + "/customers/missing", headers=headers)
+        if response.ok:
             raise AssertionError
-        json.loads(answer.content)
+        json.loads(response.content)
 
     def iterate() -> int:
         count = 0
         params: dict[str, str] | None = None
         while True:
-            answer = session.get(many + "/customers", headers=headers, params=params)
-            found = json.loads(answer.content)
-            count += len(found)
-            if len(found) < 100:
+            response = session.get(many + "/customers", headers=headers, params=params)
+            page = json.loads(response.content)
+            count += len(page)
+            if len(page) < 100:
                 return count
-            params = {"startingAfter": found[-1]["id"]}
+            params = {"startingAfter": page[-1]["id"]}
 
     return {
         "get": lambda: get("/customers/cus_1"),
@@ -71,10 +71,11 @@ def floor(url: str, many: str) -> Cases:
 
 
 def ours(url: str, many: str) -> Cases:
+    """Return the calls with dub-uplink."""
     from dub_uplink import Dub
 
     customers = Dub(TOKEN, server_url=url).customers
-    everyone: Any = None
+    all_customers: Any = None
 
     def error() -> None:
         from dub_uplink.models import errors
@@ -86,9 +87,9 @@ def ours(url: str, many: str) -> Cases:
         raise AssertionError
 
     def iterate() -> int:
-        nonlocal everyone
-        everyone = everyone or Dub(TOKEN, server_url=many).customers
-        return sum(1 for _ in everyone.iterate())
+        nonlocal all_customers
+        all_customers = all_customers or Dub(TOKEN, server_url=many).customers
+        return sum(1 for _ in all_customers.iterate())
 
     return {
         "get": lambda: customers.get("cus_1"),
@@ -101,11 +102,11 @@ def ours(url: str, many: str) -> Cases:
 
 
 def official(url: str, many: str) -> Cases:
-    """The official SDK of today, which has no `create`."""
+    """Return the calls with the current official SDK, which has no ``create``."""
     from dub import Dub  # type: ignore[import-not-found]
 
     customers = Dub(token=TOKEN, server_url=url).customers
-    everyone: Any = None
+    all_customers: Any = None
 
     def error() -> None:
         from dub.models import errors  # type: ignore[import-not-found]
@@ -117,17 +118,17 @@ def official(url: str, many: str) -> Cases:
         raise AssertionError
 
     def iterate() -> int:
-        # By hand, since its own paging ends after the first page.
-        nonlocal everyone
-        everyone = everyone or Dub(token=TOKEN, server_url=many).customers
+        # The paging of the SDK ends after the first page.
+        nonlocal all_customers
+        all_customers = all_customers or Dub(token=TOKEN, server_url=many).customers
         count = 0
         request: dict[str, str] = {}
         while True:
-            found = everyone.list(request=request).result
-            count += len(found)
-            if len(found) < 100:
+            page = all_customers.list(request=request).result
+            count += len(page)
+            if len(page) < 100:
                 return count
-            request = {"starting_after": found[-1].id}
+            request = {"starting_after": page[-1].id}
 
     return {
         "get": lambda: customers.get(request={"id": "cus_1"}),
@@ -139,7 +140,7 @@ def official(url: str, many: str) -> Cases:
 
 
 def official_2024(url: str, many: str) -> Cases:
-    """The official SDK of the seed document, which knows neither filters nor pages."""
+    """Return the calls with the official SDK of 2024, which has no filters and no pages."""
     from dub import Dub
 
     customers = Dub(token=TOKEN, server_url=url).customers
@@ -163,15 +164,15 @@ def official_2024(url: str, many: str) -> Cases:
     }
 
 
-PEERS = {"floor": floor, "ours": ours, "official": official, "official_2024": official_2024}
+CLIENTS = {"floor": baseline, "ours": ours, "official": official, "official_2024": official_2024}
 
 
 def in_threads(call: Callable[[], object]) -> float:
-    """The time of a call where eight threads share a client."""
+    """Return the seconds per call when eight threads share a client."""
     import threading
 
     def work() -> None:
-        for _ in range(CALLS_A_THREAD):
+        for _ in range(CALLS_PER_THREAD):
             call()
 
     threads = [threading.Thread(target=work) for _ in range(THREADS)]
@@ -180,47 +181,49 @@ def in_threads(call: Callable[[], object]) -> float:
         thread.start()
     for thread in threads:
         thread.join()
-    return (time.perf_counter() - started) / (THREADS * CALLS_A_THREAD)
+    return (time.perf_counter() - started) / (THREADS * CALLS_PER_THREAD)
 
 
-def measured(cases: Cases, case: str, count: int) -> list[float]:
+def measure(cases: Cases, case: str, count: int) -> list[float]:
+    """Return the seconds of each call."""
     if case == "threads":
         return [in_threads(cases["get"]) for _ in range(count)]
     call = cases[case]
-    taken = []
+    samples = []
     for _ in range(count):
         started = time.perf_counter()
-        found = call()
-        taken.append(time.perf_counter() - started)
-        if case == "iterate" and found != MANY:
-            raise AssertionError(found)
-    return taken
+        result = call()
+        samples.append(time.perf_counter() - started)
+        if case == "iterate" and result != MANY:
+            raise AssertionError(result)
+    return samples
 
 
 def peak_kilobytes() -> int:
-    """The most memory that this process has had; not what the one that started it had."""
+    """Return the peak memory of this process, without that of its parent process."""
     try:
         with open("/proc/self/status") as status:
             return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
     except (OSError, StopIteration):
         import resource
 
-        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return used // 1024 if sys.platform == "darwin" else used
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak // 1024 if sys.platform == "darwin" else peak
 
 
 def main() -> None:
+    """Measure the start-up, or the cases that the standard input names."""
     name, url, *fresh = sys.argv[1:]
-    cases = PEERS[name](url, url + "/many")
+    cases = CLIENTS[name](url, url + "/many")
     if fresh:
         cases["get"]()
-        taken = time.perf_counter() - STARTED
-        print(taken, peak_kilobytes())  # noqa: T201 - read by the parent
+        seconds = time.perf_counter() - STARTED
+        print(seconds, peak_kilobytes())  # noqa: T201 - the parent reads it
         return
     print(*cases, "threads", flush=True)  # noqa: T201
     for line in sys.stdin:
         case, count = line.split()
-        print(*measured(cases, case, int(count)), flush=True)  # noqa: T201
+        print(*measure(cases, case, int(count)), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

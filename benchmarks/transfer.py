@@ -1,11 +1,11 @@
-"""100,000 customers out of a workspace and into another while things fail, and what it takes.
+"""Measure an export and an import of 100,000 customers under faults.
 
-``python -m benchmarks.transfer`` exports them and imports what it exported, on a fake in another
-process. One attempt in ten meets a fault, and each of the two commands is killed twice (SIGKILL)
-and started again. Then the files, the journal and the server must agree on every customer. The
-peak of each process's memory is the kernel's own (VmHWM), so that this needs Linux. The cost of
-the progress bar is measured on a terminal: by a watch on its own CPU, and by runs with and without
-it in turn. Ends with status 1 where a customer is lost or doubled. Needs the ``cli`` extra.
+``python -m benchmarks.transfer`` exports the customers from a fake in another process, and imports
+the exported file. One attempt in ten fails. Each of the two commands is killed twice (SIGKILL) and
+restarted. Afterwards the files, the journal and the server must agree on every customer. The peak
+memory of each process is read from the kernel (VmHWM), which requires Linux. The CPU time of the
+progress bar is measured on a terminal, directly and by comparing runs with and without the bar. The
+exit status is 1 if a customer is lost or duplicated. Needs the extra ``cli``.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from typing import Any
 from benchmarks.transfer_bar import START
 from dub_uplink.testing import FakeDub, Request, faults
 
-#: What goes wrong, each at its share of the attempts: one in ten in all. Of the 500s and 503s some
-#: were carried out, and the client cannot tell which. A 429 pauses every worker, as it must, for
-#: up to a second each time: there are fewer of them.
+#: The share of each fault among the attempts, one in ten in total. The server has applied some of
+#: the requests with status 500 or 503, and the client cannot know which. Status 429 is rarer,
+#: because each one stops all workers for up to a second.
 SHARES: dict[faults.Fault, float] = {
     faults.DropBefore(): 0.02,
     faults.DropAfter(): 0.02,
@@ -45,52 +45,52 @@ SHARES: dict[faults.Fault, float] = {
     faults.Status(503, carried_out=True): 0.02,
     faults.RateLimited(0.2, "unix_ms"): 0.005,
 }
-#: Where, of all customers, the command is killed.
+#: The shares of the customers after which the command is killed.
 KILLED_AT = (0.35, 0.7)
 
 
 def serve() -> None:
-    """A fake that is told what to do by lines of JSON, and answers each with one."""
+    """Run a fake that is controlled by lines of JSON; print one line of JSON for each."""
     fake = FakeDub(keep_requests=1)
-    asked: collections.Counter[str] = collections.Counter()
-    following = fake.faults.next
+    counts: collections.Counter[str] = collections.Counter()
+    next_fault = fake.faults.next
 
-    def counted(request: Request) -> faults.Fault | None:
-        fault = following(request)
-        asked["requests"] += 1
-        asked["faulty"] += fault is not None
+    def count(request: Request) -> faults.Fault | None:
+        fault = next_fault(request)
+        counts["requests"] += 1
+        counts["faulty"] += fault is not None
         return fault
 
-    fake.faults.next = counted  # type: ignore[method-assign]
+    fake.faults.next = count  # type: ignore[method-assign]
     with fake.serve() as url:
-        _say(json.dumps(url))
+        _log(json.dumps(url))
         for line in sys.stdin:
             command, argument = json.loads(line)
-            answer: Any = None
-            if command == "seed":
+            result: Any = None
+            if command == "fill":
                 fake.add_many(argument)
             elif command == "clear":
                 fake.clear()
             elif command == "faults":
                 fake.faults.randomly(SHARES, seed=1)
             elif command == "count":
-                answer = fake.customer_count
-            elif command == "asked":
-                answer = dict(asked)
-                asked.clear()
+                result = fake.customer_count
+            elif command == "take_request_counts":
+                result = dict(counts)
+                counts.clear()
             elif command == "dump":
                 with open(argument, "w", newline="", encoding="utf-8") as file:
                     writer = csv.writer(file)
-                    for found in fake.customers:
-                        writer.writerow([getattr(found, name) for name in FIELDS])
-            _say(json.dumps(answer))
+                    for customer in fake.customers:
+                        writer.writerow([getattr(customer, name) for name in FIELDS])
+            _log(json.dumps(result))
 
 
 FIELDS = ("external_id", "email", "name", "country")
 
 
 class Server:
-    """The fake in its process."""
+    """The fake in a separate process."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -99,26 +99,28 @@ class Server:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.url: str = self._answer()
+        self.url: str = self._read_result()
 
-    def tell(self, command: str, argument: Any = None) -> Any:
+    def execute(self, command: str, argument: Any = None) -> Any:
+        """Send a command to the fake and return its result."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps([command, argument]) + "\n")
         self._process.stdin.flush()
-        return self._answer()
+        return self._read_result()
 
-    def _answer(self) -> Any:
+    def _read_result(self) -> Any:
         assert self._process.stdout is not None
         return json.loads(self._process.stdout.readline())
 
     def close(self) -> None:
+        """Kill the process."""
         self._process.kill()
         self._process.wait()
 
 
 @dataclasses.dataclass
 class Run:
-    """One process of the command: how it ended, what it took, what it said."""
+    """The exit status, time, peak memory and output of one process of the command."""
 
     status: int
     seconds: float
@@ -134,7 +136,7 @@ def command(
     terminal: bool = False,
     module: str = "dub_uplink",
 ) -> Run:
-    """Run the command, on a terminal or on pipes, and kill it when it is time to."""
+    """Run the command on a terminal or on pipes; kill it when ``kill_when`` returns true."""
     env = {
         **os.environ,
         "DUB_API_KEY": "dub_test",
@@ -142,9 +144,10 @@ def command(
         "COLUMNS": "100",
         "TERM": "xterm-256color",
     }
-    ours, theirs = pty.openpty()
-    where = {"stdout": theirs, "stderr": theirs} if terminal else {}
-    pipes: dict[str, Any] = where or {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    controller, tty = pty.openpty()
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    if terminal:
+        pipes = {"stdout": tty, "stderr": tty}
     started = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-m", module, "customers", *arguments],
@@ -152,15 +155,15 @@ def command(
         stdin=subprocess.DEVNULL,
         **pipes,
     )
-    os.close(theirs)
-    said: list[bytes] = []
-    source = ours if terminal else process.stdout.fileno()  # type: ignore[union-attr]
-    reader = threading.Thread(target=_drain, args=(source, said), daemon=True)
+    os.close(tty)
+    output: list[bytes] = []
+    source = controller if terminal else process.stdout.fileno()  # type: ignore[union-attr]
+    reader = threading.Thread(target=_drain, args=(source, output), daemon=True)
     reader.start()
     peak = 0.0
     while True:
         peak = max(peak, _peak_mb(process.pid))
-        # Not wait(): that would take the usage of the process with it.
+        # Popen.wait() discards the resource usage of the process.
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
         if pid:
             break
@@ -171,20 +174,20 @@ def command(
     seconds = time.monotonic() - started
     process.returncode = os.waitstatus_to_exitcode(status)
     reader.join(5)
-    os.close(ours)
+    os.close(controller)
     return Run(
         process.returncode,
         seconds,
         usage.ru_utime + usage.ru_stime,
         peak,
-        b"".join(said).decode("utf-8", "replace"),
+        b"".join(output).decode("utf-8", "replace"),
     )
 
 
-def _drain(source: int, said: list[bytes]) -> None:
+def _drain(source: int, output: list[bytes]) -> None:
     with contextlib.suppress(OSError):
-        while got := os.read(source, 65536):
-            said.append(got)
+        while chunk := os.read(source, 65536):
+            output.append(chunk)
 
 
 def _peak_mb(pid: int) -> float:
@@ -195,51 +198,55 @@ def _peak_mb(pid: int) -> float:
     return 0.0
 
 
-def until_done(
-    server: Server, say: Callable[[str], object], *arguments: str, far: Callable[[], int], size: int
+def run_until_complete(
+    server: Server,
+    log: Callable[[str], object],
+    *arguments: str,
+    progress: Callable[[], int],
+    size: int,
 ) -> list[Run]:
-    """The command again and again, killed at each of ``KILLED_AT``, until it ends by itself."""
+    """Run the command, kill it at each share of ``KILLED_AT``, and restart it until it exits."""
     runs = []
     for share in (*KILLED_AT, None):
-        kill = None if share is None else (lambda goal=share * size: far() >= goal)
+        kill = None if share is None else (lambda goal=share * size: progress() >= goal)
         run = command(server.url, *arguments, kill_when=kill)
-        say(f"  ended with {run.status} after {run.seconds:.0f} s, {run.peak_mb:.1f} MB")
+        log(f"  ended with {run.status} after {run.seconds:.0f} s, {run.peak_mb:.1f} MB")
         runs.append(run)
     if runs[-1].status:
-        say(runs[-1].out)
+        log(runs[-1].out)
     return runs
 
 
-def rows_of(path: Path, names: tuple[str, ...] | None) -> list[tuple[str, ...]]:
-    """The fields that matter of each row, sorted."""
+def read_rows(path: Path, names: tuple[str, ...] | None) -> list[tuple[str, ...]]:
+    """Return the sorted rows of a CSV file, limited to the named columns."""
     with path.open(newline="", encoding="utf-8") as file:
         if names is None:
             return sorted(map(tuple, csv.reader(file)))
         return sorted(tuple(row[name] for name in names) for row in csv.DictReader(file))
 
 
-def compared(have: list[tuple[str, ...]], want: list[tuple[str, ...]]) -> dict[str, int]:
-    """What is missing, more than there is to be, or there twice."""
+def compare(actual: list[tuple[str, ...]], expected: list[tuple[str, ...]]) -> dict[str, int]:
+    """Count the missing, the unexpected and the duplicate rows."""
     return {
-        "customers": len(have),
-        "lost": len(set(want) - set(have)),
-        "foreign": len(set(have) - set(want)),
-        "doubled": len(have) - len({row[0] for row in have}),
+        "customers": len(actual),
+        "lost": len(set(expected) - set(actual)),
+        "foreign": len(set(actual) - set(expected)),
+        "doubled": len(actual) - len({row[0] for row in actual}),
     }
 
 
-EXPORTED = ("externalId", "email", "name", "country")
+EXPORTED_COLUMNS = ("externalId", "email", "name", "country")
 
 
-def transfer(size: int, workers: int, say: Callable[[str], object]) -> dict[str, Any]:
-    """Export and import, with faults and two kills each."""
-    with tempfile.TemporaryDirectory() as place, contextlib.closing(Server()) as server:
-        folder = Path(place)
-        target, theirs = folder / "customers.csv", folder / "server.csv"
-        server.tell("seed", size)
-        server.tell("dump", str(theirs))
-        before = rows_of(theirs, None)
-        server.tell("faults")
+def transfer(size: int, workers: int, log: Callable[[str], object]) -> dict[str, Any]:
+    """Export and import the customers with faults, and kill each command twice."""
+    with tempfile.TemporaryDirectory() as directory, contextlib.closing(Server()) as server:
+        folder = Path(directory)
+        target, dump = folder / "customers.csv", folder / "server.csv"
+        server.execute("fill", size)
+        server.execute("dump", str(dump))
+        before = read_rows(dump, None)
+        server.execute("faults")
 
         def exported() -> int:
             with contextlib.suppress(OSError, ValueError):
@@ -247,28 +254,30 @@ def transfer(size: int, workers: int, say: Callable[[str], object]) -> dict[str,
                 return int(json.loads(record)["customers"])
             return 0
 
-        say(f"Export of {size:,}")
-        server.tell("asked")
-        runs = until_done(server, say, "export", "--resume", str(target), far=exported, size=size)
-        out = _figures(runs, server) | compared(rows_of(target, EXPORTED), before)
+        log(f"Export of {size:,}")
+        server.execute("take_request_counts")
+        runs = run_until_complete(
+            server, log, "export", "--resume", str(target), progress=exported, size=size
+        )
+        out = _figures(runs, server) | compare(read_rows(target, EXPORTED_COLUMNS), before)
 
         def imported() -> int:
-            return int(server.tell("count"))  # the journal is locked
+            return int(server.execute("count"))  # the command locks its journal
 
-        say(f"Import of {size:,}, {workers} workers")
-        server.tell("clear")
-        server.tell("faults")
-        server.tell("asked")
-        runs = until_done(
+        log(f"Import of {size:,}, {workers} workers")
+        server.execute("clear")
+        server.execute("faults")
+        server.execute("take_request_counts")
+        runs = run_until_complete(
             server,
-            say,
+            log,
             *("import", "--workers", str(workers), str(target)),
-            far=imported,
+            progress=imported,
             size=size,
         )
         into = _figures(runs, server)
-        server.tell("dump", str(theirs))
-        into |= compared(rows_of(theirs, None), before)
+        server.execute("dump", str(dump))
+        into |= compare(read_rows(dump, None), before)
         into["report"] = runs[-1].out.strip().splitlines()[-1]
         return {"export": out, "import": into}
 
@@ -280,19 +289,19 @@ def _figures(runs: list[Run], server: Server) -> dict[str, Any]:
         "seconds": round(sum(run.seconds for run in runs), 1),
         "cpu_seconds_of_the_last": round(runs[-1].cpu, 1),
         "peak_mb": round(max(run.peak_mb for run in runs), 1),
-        **server.tell("asked"),
+        **server.execute("take_request_counts"),
     }
 
 
-def bar(size: int, turns: int, say: Callable[[str], object]) -> dict[str, Any]:
-    """What the progress bar costs: the same commands on a terminal, with and without it."""
-    found: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as place, contextlib.closing(Server()) as server:
-        folder = Path(place)
+def measure_bar(size: int, turns: int, log: Callable[[str], object]) -> dict[str, Any]:
+    """Measure the CPU time of the progress bar on a terminal, by runs with and without it."""
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as directory, contextlib.closing(Server()) as server:
+        folder = Path(directory)
         source = folder / "customers.csv"
         for kind, count in (("import", size // 5), ("export", size)):
-            server.tell("clear")
-            server.tell("seed", count)
+            server.execute("clear")
+            server.execute("fill", count)
             if kind == "import":
                 command(server.url, "export", str(source))
             runs: dict[str, list[Run]] = {"with": [], "without": []}
@@ -302,13 +311,13 @@ def bar(size: int, turns: int, say: Callable[[str], object]) -> dict[str, Any]:
                     if kind == "export":
                         arguments = ("export", "--force", *quiet, str(folder / "out.csv"))
                     else:
-                        server.tell("clear")
+                        server.execute("clear")
                         arguments = ("import", "--restart", *quiet, str(source))
                     module = "benchmarks.transfer_bar" if which == "with" else "dub_uplink"
                     run = command(server.url, *arguments, terminal=True, module=module)
                     assert run.status == 0, run.out
                     runs[which].append(run)
-            found[kind] = {
+            figures[kind] = {
                 f"{what}_{which}": round(statistics.median(getattr(r, what) for r in of), 3)
                 for which, of in runs.items()
                 for what in ("seconds", "cpu")
@@ -316,13 +325,13 @@ def bar(size: int, turns: int, say: Callable[[str], object]) -> dict[str, Any]:
             pairs = list(zip(runs["with"], runs["without"], strict=True))
             for what in ("seconds", "cpu"):
                 ratio = statistics.median(getattr(a, what) / getattr(b, what) for a, b in pairs)
-                found[kind][f"{what}_more_percent"] = round((ratio - 1) * 100, 1)
+                figures[kind][f"{what}_more_percent"] = round((ratio - 1) * 100, 1)
             own = [float(run.out.partition(START)[2].split()[0]) for run in runs["with"]]
-            shares = [took / run.cpu for took, run in zip(own, runs["with"], strict=True)]
-            found[kind]["cpu_of_the_bar"] = round(statistics.median(own), 3)
-            found[kind]["cpu_of_the_bar_percent"] = round(statistics.median(shares) * 100, 1)
-            say(f"  {kind}: {found[kind]}")
-    return found
+            shares = [cpu / run.cpu for cpu, run in zip(own, runs["with"], strict=True)]
+            figures[kind]["cpu_of_the_bar"] = round(statistics.median(own), 3)
+            figures[kind]["cpu_of_the_bar_percent"] = round(statistics.median(shares) * 100, 1)
+            log(f"  {kind}: {figures[kind]}")
+    return figures
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -331,36 +340,42 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--size", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=64)
-    parser.add_argument("--bar-size", type=int, default=50_000, help="of an import, a fifth")
-    parser.add_argument("--turns", type=int, default=5, help="runs with the bar, and without")
+    parser.add_argument(
+        "--bar-size",
+        type=int,
+        default=50_000,
+        help="customers of the export with the bar; an import has a fifth",
+    )
+    parser.add_argument(
+        "--turns", type=int, default=5, help="runs with the bar, and as many without"
+    )
     parser.add_argument("--only", choices=["transfer", "bar"])
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     options = parser.parse_args(arguments)
     if options.serve:
         serve()
         return 0
-    found: dict[str, Any] = {
+    figures: dict[str, Any] = {
         "date": time.strftime("%Y-%m-%d"),
         "python": platform.python_version(),
         "size": options.size,
         "workers": options.workers,
     }
-    say = _say
     if options.only != "bar":
-        found |= transfer(options.size, options.workers, say)
+        figures |= transfer(options.size, options.workers, _log)
     if options.only != "transfer":
-        found["bar"] = {"size": options.bar_size, "turns": options.turns}
-        found["bar"] |= bar(options.bar_size, options.turns, say)
-    text = json.dumps(found, indent=2)
-    _say(text)
+        figures["bar"] = {"size": options.bar_size, "turns": options.turns}
+        figures["bar"] |= measure_bar(options.bar_size, options.turns, _log)
+    text = json.dumps(figures, indent=2)
+    _log(text)
     if options.json:
         options.json.write_text(text + "\n", encoding="utf-8")
-    both = [found[kind] for kind in ("export", "import") if kind in found]
-    wrong = ("status", "lost", "foreign", "doubled")
-    return int(any(each[name] for each in both for name in wrong))
+    results = [figures[kind] for kind in ("export", "import") if kind in figures]
+    must_be_zero = ("status", "lost", "foreign", "doubled")
+    return int(any(result[name] for result in results for name in must_be_zero))
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

@@ -1,9 +1,9 @@
 """Measure many workers with one API key, with and without a shared rate limit.
 
-Run ``python -m benchmarks.workers``. Eight processes of four threads call for three windows. The
-server has a limit, and 100 % is what its sliding window permits in that time. As root,
-``--machines`` distributes the processes over four network namespaces on a bridge. Needs
-``redis-server`` and the extra ``redis``.
+Run ``python -m benchmarks.workers``. Eight processes with four threads each send requests for three
+windows of the rate limit. The server enforces the limit with a sliding window; 100 % are the
+requests that it permits in that time. As root, ``--machines`` distributes the processes over four
+network namespaces on a bridge. Needs ``redis-server`` and the extra ``redis``.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Redis:
     """A redis-server process that can be killed and restarted."""
 
     def __init__(self, host: str) -> None:
-        with socket.create_server((host, 0)) as found:
-            self._port = found.getsockname()[1]
+        with socket.create_server((host, 0)) as listener:
+            self._port = listener.getsockname()[1]
         self.url = f"redis://{host}:{self._port}"
         self._host = host
         self._home = tempfile.mkdtemp()
@@ -119,16 +119,16 @@ class Process:
         """Return the next line of output."""
         line = self._out.readline()
         if not line:
-            raise RuntimeError("a process ended; its error is above")
+            raise RuntimeError("a process ended; standard error has the reason")
         return line
 
-    def say(self, line: object = "") -> None:
+    def write(self, line: object = "") -> None:
         """Write a line to the input."""
         self._in.write(f"{line}\n")
         self._in.flush()
 
-    def end(self) -> None:
-        """Close the input, then kill a process that does not exit."""
+    def stop(self) -> None:
+        """Close the input; kill the process if it does not exit."""
         self._in.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
@@ -137,7 +137,7 @@ class Process:
 
 
 def run(how: str, host: str, on: list[list[str]], meanwhile: Callable[[], object]) -> Any:
-    """Run the workers with one way of sharing and return the statistics."""
+    """Run the workers in one mode and return the statistics."""
     server = Process("workers_server.py", host, LIMIT, WINDOW)
     url = server.read().strip()
     seconds = WINDOWS * WINDOW
@@ -149,28 +149,28 @@ def run(how: str, host: str, on: list[list[str]], meanwhile: Callable[[], object
         worker.read()
     start = time.time() + 0.3
     for worker in workers:
-        worker.say(start - 0.3)
-    beside = threading.Thread(target=meanwhile)
-    beside.start()
+        worker.write(start - 0.3)
+    background = threading.Thread(target=meanwhile)
+    background.start()
     results: Counter[str] = Counter()
     for worker in workers:
         results.update(json.loads(worker.read()))
-    beside.join()
-    server.say()
-    seen = json.loads(server.read())
+    background.join()
+    server.write()
+    requests = json.loads(server.read())
     for process in (*workers, server):
-        process.end()
-    first = min(at for at, _ in seen)
-    inside = [(at - first, status) for at, status in seen if at - first < seconds]
-    successful = sum(status == 200 for _, status in inside)
-    rejected = sum(status == 429 for _, status in inside)
+        process.stop()
+    first = min(at for at, _ in requests)
+    counted = [(at - first, status) for at, status in requests if at - first < seconds]
+    successful = sum(status == 200 for _, status in counted)
+    rejected = sum(status == 429 for _, status in counted)
     failed = {name: count for name, count in results.items() if name != "successful"}
     return {
         "used": successful / (LIMIT * WINDOWS),
-        "rejected": rejected / len(inside),
-        "requests": len(inside),
+        "rejected": rejected / len(counted),
+        "requests": len(counted),
         "failed calls": failed,
-        "seen": [(round(at, 3), status) for at, status in inside],
+        "seen": [(round(at, 3), status) for at, status in counted],
     }
 
 
@@ -183,34 +183,34 @@ def per_call(storage: str | None, calls: int = 5_000) -> dict[str, float]:
         limiter = limit._limiter_for("https://api.dub.co/", key)
         return RateLimitGate(limit, limiter, RetryState(None, Clock()), 30.0, key)
 
-    def one() -> float:
+    def measure() -> float:
         started = time.perf_counter()
         gate().acquire()
         return time.perf_counter() - started
 
-    async def awaited() -> list[float]:
-        taken = []
+    async def measure_async() -> list[float]:
+        times = []
         for _ in range(calls):
             started = time.perf_counter()
             await gate().acquire_async()
-            taken.append(time.perf_counter() - started)
-        return taken
+            times.append(time.perf_counter() - started)
+        return times
 
-    one()
-    found = {"sync": [one() for _ in range(calls)], "async": asyncio.run(awaited())}
+    measure()
+    samples = {"sync": [measure() for _ in range(calls)], "async": asyncio.run(measure_async())}
     limit.close()
-    return {name: statistics.median(taken) * 1000 for name, taken in found.items()}
+    return {name: statistics.median(times) * 1000 for name, times in samples.items()}
 
 
 def main() -> None:
     """Measure, print, and write the results with ``--write``."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--machines", action="store_true", help="four network namespaces")
-    parser.add_argument("--write", action="store_true", help="keep the results and the plot")
-    given = parser.parse_args()
+    parser.add_argument("--machines", action="store_true", help="use four network namespaces")
+    parser.add_argument("--write", action="store_true", help="write the results and the plot")
+    options = parser.parse_args()
     with contextlib.ExitStack() as stack:
         host, on = "127.0.0.1", list[list[str]]([[]])
-        if given.machines:
+        if options.machines:
             host, on = f"{NETWORK}.1", stack.enter_context(machines(MACHINES))
         redis = Redis(host)
         stack.callback(redis.close)
@@ -221,29 +221,36 @@ def main() -> None:
             time.sleep(WINDOW * 0.4)
             redis.start()
 
-        found: dict[str, Any] = {}
-        ways: list[tuple[str, str, Callable[[], object]]] = [
+        results_by_mode: dict[str, Any] = {}
+        modes: list[tuple[str, str, Callable[[], object]]] = [
             ("shared in Redis", redis.url, lambda: None),
             ("Redis killed and restarted", redis.url, restart_redis),
             ("separate limits", "own", lambda: None),
             ("no rate limit, retries only", "none", lambda: None),
         ]
-        for name, how, meanwhile in ways:
-            found[name] = one = run(how, host, on, meanwhile)
+        for name, how, meanwhile in modes:
+            results_by_mode[name] = result = run(how, host, on, meanwhile)
             print(  # noqa: T201
-                f"{name:28} used {one['used']:6.1%}  rejected {one['rejected']:6.2%}"
-                f"  of {one['requests']} requests; failed calls: {one['failed calls'] or 0}"
+                f"{name:28} used {result['used']:6.1%}  rejected {result['rejected']:6.2%}"
+                f"  of {result['requests']} requests; failed calls: {result['failed calls'] or 0}"
             )
-        costs = {"in-process": per_call(None), "Redis": per_call(redis.url)}
-        for name, cost in costs.items():
-            text = ", ".join(f"{client} {ms:.4f} ms" for client, ms in cost.items())
+        durations = {"in-process": per_call(None), "Redis": per_call(redis.url)}
+        for name, by_client in durations.items():
+            text = ", ".join(f"{client} {ms:.4f} ms" for client, ms in by_client.items())
             print(f"a reservation, {name}: {text}")  # noqa: T201
     about = f"Python {platform.python_version()}, {os.cpu_count()} cores"
-    about += f", {MACHINES} network namespaces" if given.machines else ", one machine"
-    if given.write:
-        RESULTS.joinpath("workers.svg").write_text(plot(found, LIMIT, WINDOW, about), "utf-8")
-        kept = {name: {k: v for k, v in one.items() if k != "seen"} for name, one in found.items()}
-        text = json.dumps({"about": about, "ways": kept, "milliseconds": costs}, indent=2) + "\n"
+    about += f", {MACHINES} network namespaces" if options.machines else ", one machine"
+    if options.write:
+        RESULTS.joinpath("workers.svg").write_text(
+            plot(results_by_mode, LIMIT, WINDOW, about), "utf-8"
+        )
+        kept = {
+            name: {k: v for k, v in result.items() if k != "seen"}
+            for name, result in results_by_mode.items()
+        }
+        text = (
+            json.dumps({"about": about, "ways": kept, "milliseconds": durations}, indent=2) + "\n"
+        )
         RESULTS.joinpath("workers.json").write_text(text, "utf-8")
 
 

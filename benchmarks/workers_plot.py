@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-# Readable on a light and on a dark page.
+# Colours with enough contrast on light and on dark pages.
 _SUCCESSFUL, _REJECTED, _TEXT = "#0d9488", "#dc2626", "#6b7280"
 _WIDTH, _LEFT, _PANEL, _GAP, _TOP, _STEP = 760, 62, 110, 44, 62, 0.1
 
 
-def plot(found: Mapping[str, Any], limit: int, window: float, about: str) -> str:
-    """Return an SVG of the requests in the last window over time, one panel for each way."""
+def plot(results: Mapping[str, Any], limit: int, window: float, about: str) -> str:
+    """Return an SVG of the requests in the last window over time, with one panel per mode."""
     parts: list[str] = []
     y = _TOP
-    for name, one in found.items():
-        text = f"{name}: {one['used']:.1%} of the limit used, {one['rejected']:.2%} rejected"
+    for name, result in results.items():
+        text = f"{name}: {result['used']:.1%} of the limit used, {result['rejected']:.2%} rejected"
         parts.append(_text(_LEFT, y - 8, text))
-        parts += _panel(one["seen"], y, limit, window)
+        parts += _panel(result["seen"], y, limit, window)
         y += _PANEL + _GAP
     for n, (colour, text) in enumerate(((_SUCCESSFUL, "successful"), (_REJECTED, "rejected"))):
         x = _LEFT + n * 90
@@ -33,11 +33,11 @@ def plot(found: Mapping[str, Any], limit: int, window: float, about: str) -> str
     )
 
 
-def _panel(seen: list[tuple[float, int]], top: float, limit: int, window: float) -> list[str]:
-    end = max(at for at, _ in seen)
+def _panel(requests: list[tuple[float, int]], top: float, limit: int, window: float) -> list[str]:
+    end = max(at for at, _ in requests)
     times = [n * _STEP for n in range(round(end / _STEP) + 1)]
-    successful = [_count(seen, at, window, rejected=False) for at in times]
-    rejected = [_count(seen, at, window, rejected=True) for at in times]
+    successful = [_count(requests, at, window, rejected=False) for at in times]
+    rejected = [_count(requests, at, window, rejected=True) for at in times]
     most = max(limit * 1.25, *(a + b for a, b in zip(successful, rejected, strict=True)))
     bottom = top + _PANEL
 
@@ -69,8 +69,10 @@ def _panel(seen: list[tuple[float, int]], top: float, limit: int, window: float)
     return parts
 
 
-def _count(seen: list[tuple[float, int]], at: float, window: float, *, rejected: bool) -> int:
-    return sum(at - window < time <= at and (status == 429) == rejected for time, status in seen)
+def _count(requests: list[tuple[float, int]], at: float, window: float, *, rejected: bool) -> int:
+    return sum(
+        at - window < time <= at and (status == 429) == rejected for time, status in requests
+    )
 
 
 def _text(x: float, y: float, text: str, *, anchor: str = "start", size: int = 11) -> str:

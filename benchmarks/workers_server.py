@@ -1,4 +1,4 @@
-"""The server process of ``benchmarks.workers``: a fake with a rate limit.
+"""Run a fake with a rate limit as the server process of ``benchmarks.workers``.
 
 Arguments: a host, a limit and its window in seconds. Prints its URL. For each line of input, prints
 the requests since the previous one, each as its Unix time and status.
@@ -19,15 +19,15 @@ def main() -> None:
     host, limit, window = sys.argv[1:]
     fake = FakeDub(rate_limit=int(limit), window=float(window), keep_requests=1)
     fake.add(external_id="1", country="GB")
-    seen: list[tuple[float, int]] = []
+    received: list[tuple[float, int]] = []
 
     def log(line: str) -> None:
-        seen.append((time.time(), int(line.split()[2])))
+        received.append((time.time(), int(line.split()[2])))
 
     with Server(fake, host, log=log) as url:
         print(url, flush=True)  # noqa: T201
         for _ in sys.stdin:
-            requests, seen[:] = list(seen), []
+            requests, received[:] = list(received), []
             print(json.dumps(requests), flush=True)  # noqa: T201
 
 

@@ -1,4 +1,4 @@
-"""A worker process of ``benchmarks.workers``: threads that call as fast as the limit allows.
+"""Send requests from four threads as fast as the limit allows, for ``benchmarks.workers``.
 
 Arguments: the server's URL, the limit, its window in seconds, the duration in seconds, and
 ``none``, ``own`` or the URL of the storage. Prints ``ready``, waits for a line, and prints the
@@ -46,7 +46,7 @@ def main() -> None:
         for thread in threads:
             thread.join(max(end - time.time(), 0))
         print(json.dumps(results), flush=True)  # noqa: T201
-    # Threads that still wait for a slot are daemons.
+    # The threads are daemons, because some may still wait for a slot.
 
 
 if __name__ == "__main__":

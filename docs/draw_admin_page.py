@@ -1,7 +1,7 @@
-"""Take the pictures of the fake's page, in light and dark.
+"""Take screenshots of the page of the fake, in light and in dark mode.
 
-Needs Chromium, selenium and Pillow: ``python docs/draw_admin_page.py``. The pictures change with
-the browser and its fonts, so that no test compares them.
+Needs Chromium, selenium and Pillow: ``python docs/draw_admin_page.py``. No test compares
+the pictures, because they depend on the browser and its fonts.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FLAGS = (
 
 
 def fill(fake: FakeDub, url: str) -> None:
-    """Give the page something to show."""
+    """Make the customers, faults and requests that the page shows."""
     connection = http.client.HTTPConnection(url.removeprefix("http://"))
 
     def send(method: str, path: str, body: object = None) -> None:
@@ -76,6 +76,7 @@ def fill(fake: FakeDub, url: str) -> None:
 
 
 def main() -> None:
+    """Take the screenshots."""
     chromium, driver_path = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or driver_path is None:
         sys.exit("chromium and chromedriver are not installed")

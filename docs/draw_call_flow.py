@@ -1,7 +1,7 @@
 """Draw ``call-flow.svg`` from the imports of the package: ``python docs/draw_call_flow.py``.
 
-This file says where each box is; grimp reads the imports from the code. An arrow that follows from
-two others is left out. ``--check`` writes nothing and fails if the picture is out of date.
+This file has the positions of the boxes; grimp reads the imports from the code. The picture omits
+indirect imports. ``--check`` writes nothing and fails if the picture is out of date.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ SHAPE = f'height="{BOX_HEIGHT}" rx="6" fill="{FILL}" stroke="{EDGE}"'
 
 
 def imports() -> tuple[dict[str, set[str]], dict[str, list[str]]]:
-    """Return the imports among the boxes, and the libraries that each imports."""
+    """Return the imports among the boxes, and the libraries that each box imports."""
     graph = grimp.build_graph("dub_uplink", include_external_packages=True)
-    # `Customer.from_dict` loads the reader of responses when it is called: no step of a call.
+    # `Customer.from_dict` loads the reader of responses lazily, which is not part of a call.
     graph.remove_import(
         importer="dub_uplink.models.components", imported="dub_uplink._customers.schemas"
     )
@@ -73,7 +73,7 @@ def imports() -> tuple[dict[str, set[str]], dict[str, list[str]]]:
 
 
 def reduced(uses: dict[str, set[str]]) -> dict[str, set[str]]:
-    """Return the imports without those that follow from others."""
+    """Return the imports without the indirect ones."""
 
     def reach(name: str) -> set[str]:
         return uses[name].union(*map(reach, uses[name]))
@@ -85,14 +85,14 @@ def reduced(uses: dict[str, set[str]]) -> dict[str, set[str]]:
 
 
 def place(name: str) -> tuple[float, float, float]:
-    """Return the left and right end of a box's upper edge, and its distance from the top."""
+    """Return the left, the right and the upper edge of a box."""
     box = BOXES[name]
     left = LEFT + box.column * STEP
     return left, left + box.columns * STEP - GAP, TOP + box.row * ROW
 
 
 def arrow(source: str, target: str) -> str:
-    """Return an arrow to a lower box: sideways just below the first box, then straight down."""
+    """Return an arrow to a lower box: first a curve, then a vertical line."""
     left, right, y1 = place(source)
     x1 = (left + right) / 2
     left, right, y2 = place(target)
@@ -119,7 +119,7 @@ def picture() -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" {STYLE}>',
         "<title>The packages that a call passes; an arrow is an import</title>",
         f"<defs>{HEAD}</defs>",
-        # A background: boxes must hide the arrows behind them on a page of any colour.
+        # The background makes the picture independent of the colour of the page.
         f'<rect width="{WIDTH}" height="{height:.0f}" rx="8" fill="{CARD}"/>',
         f'<g fill="none" stroke="{FAINT}" stroke-width="1.4" marker-end="url(#m)">',
         *(arrow(name, one) for name, used in reduced(uses).items() for one in sorted(used)),

@@ -1,8 +1,8 @@
-"""Draws ``retry-timeline.svg``: ``python docs/draw_retry_timeline.py``.
+"""Draw ``retry-timeline.svg``: ``python docs/draw_retry_timeline.py``.
 
-The picture shows what the default retry policy does to a call whose every response is a 503. The
-numbers are those of ``dub-uplink retries``. ``--check`` writes nothing and fails if the picture is
-out of date.
+The picture shows the attempts of a call with the default retry policy if every response is a 503.
+The figures are those of ``dub-uplink retries``. ``--check`` writes nothing and fails if the picture
+is out of date.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dub_uplink.utils import RetryConfig
 
 PICTURE = Path(__file__).with_name("retry-timeline.svg")
 
-# Pixels, and colours that are readable on white and on black.
+# Sizes in pixels, and colours with enough contrast on light and on dark pages.
 WIDTH, LEFT, RIGHT, TOP, ROW = 760, 100, 40, 44, 16
 GREY, TEAL, AMBER, RED = "#6b7280", "#0d9488", "#d97706", "#dc2626"
 TICK_SECONDS = 10

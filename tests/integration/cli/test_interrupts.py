@@ -1,4 +1,4 @@
-"""Ctrl-C during an import or export: the command ends, and no customer is lost or doubled."""
+"""Test that Ctrl-C ends an import or export without lost or duplicate customers."""
 
 from __future__ import annotations
 

@@ -40,10 +40,10 @@ def test_threads_with_injected_faults_get_their_own_responses() -> None:
 
 
 def test_thread_soak_benchmark_detects_a_wrong_result() -> None:
-    assert soak.Tally(1, most=1).clean
-    for name in ("mixed", "foreign", "left"):
-        assert not soak.Tally(1, most=1, **{name: 1}).clean
-    assert not soak.Tally(1, most=soak.THREADS + 1).clean
+    assert soak.Tally(1, peak_connections=1).clean
+    for name in ("wrong_responses", "other_exceptions", "open_connections"):
+        assert not soak.Tally(1, peak_connections=1, **{name: 1}).clean
+    assert not soak.Tally(1, peak_connections=soak.THREADS + 1).clean
 
 
 @needs_proc
