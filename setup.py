@@ -8,7 +8,7 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.sdist import sdist
 
-# The wheel's files bear this time as well. See reproducible-builds.org, SOURCE_DATE_EPOCH.
+# The files in the wheel get this time as well. See reproducible-builds.org, SOURCE_DATE_EPOCH.
 os.environ.setdefault("SOURCE_DATE_EPOCH", "1580601600")
 os.umask(0o022)
 

@@ -1,7 +1,6 @@
-"""Lets tox see the interpreters that pyenv keeps; imports the standard library only.
+"""Add the interpreters of pyenv to PATH; tox imports this file.
 
-tox reads this file by itself. pyenv's shims run only activated versions, so the
-others need their own directories on PATH.
+The shims of pyenv run activated versions only. The file imports the standard library only.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ PYENV_ROOT = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
 
 
 def newest_first(directory: Path) -> list[int]:
-    """Order by version, and not 3.11.9 above 3.11.13."""
+    """Return a sort key that puts 3.11.13 before 3.11.9."""
     return [-int(number) for number in re.findall(r"\d+", directory.parent.name)]
 
 
-kept = sorted(PYENV_ROOT.glob("versions/3.*/bin"), key=newest_first)
-# At the end: whatever PATH already finds stays what is found.
-os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), *map(str, kept)])
+directories = sorted(PYENV_ROOT.glob("versions/3.*/bin"), key=newest_first)
+# At the end, so that interpreters already on PATH take precedence.
+os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), *map(str, directories)])

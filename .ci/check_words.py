@@ -38,7 +38,7 @@ WORDS = {
     r"troubles?": "error, failure",
     r"whoever": "name the subject: a caller",
 }
-#: As above, for the package and its documentation; tests have variables of these names.
+#: The same for all files except the tests, which have variables of these names.
 WORDS_OUTSIDE_TESTS = {
     r"answer(?:s|ed|ing)?": "response",
     r"told": "pass, report",
@@ -49,7 +49,7 @@ CHECKED = {".cff", ".cfg", ".ini", ".py", ".rst", ".toml", ".yaml", ".yml"}
 def problems(path: Path) -> list[str]:
     """Return a line for each word of a file that should be replaced."""
     words = dict(WORDS)
-    if path.parts[0] not in ("benchmarks", "tests"):
+    if path.parts[0] != "tests" and path.parts[:2] != ("benchmarks", "results"):
         words |= WORDS_OUTSIDE_TESTS
     patterns = [
         (re.compile(rf"\b(?:{word})\b", re.IGNORECASE), term) for word, term in words.items()
