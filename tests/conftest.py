@@ -1,6 +1,6 @@
-"""Shared by several test packages: a plain environment, and a server that sends what it is told.
+"""Provide fixtures for all tests: a plain environment, and a server with scripted responses.
 
-The server is a socket and a few lines, not the fake: it can send what no server of Dub's would.
+The server is a plain socket, because the fake cannot send responses that Dub never sends.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from hypothesis import HealthCheck, settings
 from dub_uplink import CustomersConsumer
 from dub_uplink.testing import FakeDub
 
-# No test depends on the machine's speed; `thorough` is for a long look by hand.
-_CALM = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-settings.register_profile("quick", max_examples=30, deadline=None, suppress_health_check=_CALM)
+# No test depends on the speed of the machine. `thorough` is for long runs by hand.
+_SUPPRESS = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+settings.register_profile("quick", max_examples=30, deadline=None, suppress_health_check=_SUPPRESS)
 settings.register_profile("ci", settings.get_profile("quick"), derandomize=True, print_blob=True)
 settings.register_profile("thorough", settings.get_profile("quick"), max_examples=2_000)
 settings.load_profile("quick")
 
-# In the background of a shell Ctrl-C is ignored from the start, also by the commands under test.
+# A shell starts background processes with SIGINT ignored, and child processes inherit this.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-#: Windows has two short numbers in this structure.
+#: The structure has two short integers on Windows.
 LINGER = "hh" if os.name == "nt" else "ii"
 
 SETTINGS = ("DUB_API_KEY", "DUB_SERVER_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -64,19 +64,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Run more tests at once than there are cores: a third of their time is waiting."""
+    """Start more workers than there are cores, because the tests wait for a third of their time."""
     return max(2, round(1.5 * (os.cpu_count() or 1)))
 
 
 def pytest_collection_finish() -> None:
-    """Exclude the collected tests from later garbage collections: these are ten times as fast."""
+    """Exclude the collected tests from garbage collections, which then take a tenth of the time."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Remove the developer's settings: no key, no server, no proxy, no .netrc."""
+    """Remove the settings of the developer: API key, server, proxies and .netrc."""
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -85,7 +85,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def unmeasured_processes() -> Iterator[None]:
-    """Measure no coverage in processes that tests start: each would take 0.35 s of CPU more."""
+    """Turn off coverage in the processes that tests start; it takes 0.35 s of CPU time in each."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("COVERAGE_PROCESS")]:
             patch.delenv(name)
@@ -97,16 +97,16 @@ T = TypeVar("T")
 
 @pytest.fixture
 def at_best() -> Callable[[Callable[[], T], Callable[[T], object]], T]:
-    """Measure up to three times what a moment of standing still spoils: ``at_best(call, good)``.
+    """Repeat a measurement that a busy machine may spoil: ``at_best(call, is_good)``.
 
-    Such as that a request was sent before its timeout of 0.2 s. What is wrong is wrong each time,
-    and what ``call`` itself asserts must hold each time.
+    For example, a pause of the machine may delay a request beyond its timeout of 0.2 s. The
+    result of the third attempt counts. Assertions inside ``call`` must hold in every attempt.
     """
 
-    def measure(call: Callable[[], T], good: Callable[[T], object]) -> T:
+    def measure(call: Callable[[], T], is_good: Callable[[T], object]) -> T:
         for _ in range(2):
-            if good(made := call()):
-                return made
+            if is_good(result := call()):
+                return result
         return call()
 
     return measure
@@ -114,9 +114,9 @@ def at_best() -> Callable[[Callable[[], T], Callable[[T], object]], T]:
 
 @dataclass
 class Received:
-    """A request as received from the socket; ``headers`` has lower-case names.
+    """A request from the socket; ``headers`` has lower-case names.
 
-    ``connection`` numbers the one that it came by, from 1.
+    ``connection`` is the number of its connection, from 1.
     """
 
     method: str
@@ -144,7 +144,7 @@ def answer(
     body: bytes | str = b"[]",
     headers: Mapping[str, str] | None = None,
 ) -> bytes:
-    """The bytes of an answer, JSON unless ``headers`` say otherwise."""
+    """Return the bytes of a response, by default of JSON."""
     content = body.encode() if isinstance(body, str) else body
     lines = {"Content-Type": "application/json", **(headers or {})}
     head = f"HTTP/1.1 {status} Said\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items())
@@ -153,11 +153,11 @@ def answer(
 
 @dataclass(frozen=True)
 class Step:
-    """What happens to one request: bytes are sent, then the connection stays or is done with.
+    """The bytes that are sent for one request, and the state of the connection afterwards.
 
-    ``then`` is ``keep``, ``close``, ``reset`` (RST instead of FIN) or ``hold`` (nothing follows).
-    ``drip`` is how many seconds pass between two of the bytes, from number ``drip_from`` on.
-    ``unread`` does not read the request first.
+    ``then`` is ``keep``, ``close``, ``reset`` (RST instead of FIN) or ``hold`` (open without data).
+    ``drip`` is the number of seconds between two bytes, starting with byte ``drip_from``.
+    With ``unread`` the request is not read first.
     """
 
     send: bytes = b""
@@ -168,9 +168,9 @@ class Step:
 
 
 class RawServer:
-    """A server that follows a script, one step a request, the last one again and again.
+    """A server that follows a script of one step per request, and then repeats the last step.
 
-    It keeps the requests that it read; ``connections`` counts those that it accepted.
+    It records the requests; ``connections`` counts the accepted connections.
     """
 
     def __init__(self, *steps: Step | bytes, tls: ssl.SSLContext | None = None) -> None:
@@ -187,17 +187,17 @@ class RawServer:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def play(self, *steps: Step | bytes) -> None:
-        """Go on with another script; bytes are an answer, after which the connection stays."""
+        """Replace the script; bytes are a response on a connection that stays open."""
         self._steps = [step if isinstance(step, Step) else Step(step) for step in steps]
 
     @property
     def seen(self) -> list[str]:
-        """The requests that were read, method and target."""
+        """Return the method and the target of each request."""
         return [f"{request.method} {request.target}" for request in self.received]
 
     @property
     def by(self) -> list[int]:
-        """The connection that each request came by."""
+        """Return the connection number of each request."""
         return [request.connection for request in self.received]
 
     def close(self) -> None:
@@ -208,7 +208,7 @@ class RawServer:
         self.drop()
 
     def drop(self) -> None:
-        """Close every connection, as a server does with idle ones."""
+        """Close all connections, as a server closes idle ones."""
         with self._lock:
             sockets, self._open = self._open, []
         for sock in sockets:
@@ -232,11 +232,11 @@ class RawServer:
             with self._lock:
                 self._open.append(sock)
             with sock, sock.makefile("rb") as stream:
-                while self._one(sock, stream, number):
+                while self._run_step(sock, stream, number):
                     pass
 
-    def _one(self, sock: socket.socket, stream: Any, number: int) -> bool:
-        """Follow a step; whether the connection stays."""
+    def _run_step(self, sock: socket.socket, stream: Any, number: int) -> bool:
+        """Run a step and return whether the connection stays open."""
         step = self._steps[0]
         if not step.unread:
             request = _read(stream, number)
@@ -266,7 +266,7 @@ class RawServer:
 
 
 def _read(stream: Any, number: int) -> Received | None:
-    """A request of connection ``number``, or ``None`` where no further one comes."""
+    """Read a request of connection ``number``; return ``None`` at the end of the connection."""
     lines = []
     while (line := stream.readline().rstrip(b"\r\n").decode("latin-1")) or not lines:
         if not line:
@@ -285,7 +285,7 @@ Serving = Callable[..., RawServer]
 
 @pytest.fixture
 def wire() -> Iterator[Callable[..., RawServer]]:
-    """Start servers by their scripts: ``wire(step, step, …)``, over TLS with ``tls=``."""
+    """Start scripted servers: ``wire(step, step, …)``, over TLS with ``tls=``."""
     with contextlib.ExitStack() as stack:
 
         def start(*steps: Step | bytes, tls: ssl.SSLContext | None = None) -> RawServer:
@@ -305,8 +305,8 @@ def step() -> type[Step]:
 def serving(wire: Callable[..., RawServer]) -> Serving:
     """Start servers: ``serving(status, body, headers)``, or ``serving(raw=…)`` for exact bytes.
 
-    ``raw`` may be a list, of what is sent in turn; nothing at all is a dropped connection. What
-    else a :class:`Step` takes is the same for every answer.
+    ``raw`` may be a list of consecutive responses; empty bytes drop the connection. Other
+    arguments are those of :class:`Step`, for every response.
     """
 
     def start(
@@ -329,13 +329,13 @@ def serving(wire: Callable[..., RawServer]) -> Serving:
 
 @pytest.fixture
 def said() -> Callable[..., bytes]:
-    """The bytes of an answer: ``said(status, body, headers)``."""
+    """Return a function for the bytes of a response: ``said(status, body, headers)``."""
     return answer
 
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A self-signed certificate for 127.0.0.1, valid for two days, and its key."""
+    """Create a self-signed certificate for 127.0.0.1, valid for two days, and its key."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("the openssl command makes the certificate")
@@ -353,7 +353,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture
 def tls(certificate: tuple[Path, Path]) -> ssl.SSLContext:
-    """What a server with this certificate speaks."""
+    """Return a TLS context for a server with this certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
     return context
@@ -364,13 +364,13 @@ TOKEN = "dub_s3cr3tT0k3n"
 
 @pytest.fixture
 def token() -> str:
-    """A token that is found wherever it has no business to be."""
+    """Return a token with a value that tests can search for."""
     return TOKEN
 
 
 @pytest.fixture
 def connect(token: str) -> Iterator[Callable[..., CustomersConsumer]]:
-    """Make clients of a URL, without retries unless told otherwise; closed after the test."""
+    """Make clients of a URL, by default without retries; they are closed after the test."""
     with contextlib.ExitStack() as stack:
 
         def make(url: str, cls: Any = CustomersConsumer, **settings: Any) -> Any:
@@ -391,13 +391,13 @@ BACKENDS: dict[str, Callable[[], Any]] = {
 
 @pytest.fixture(params=BACKENDS, ids=[name.replace(" ", "-") for name in BACKENDS])
 def client(request: pytest.FixtureRequest) -> Any:
-    """Each of the three kinds of ``client=`` in turn."""
+    """Return each of the three types of ``client=``."""
     return BACKENDS[request.param]()
 
 
 @pytest.fixture(params=[lambda session: session, uplink.RequestsClient], ids=["session", "uplink"])
 def wrap(request: pytest.FixtureRequest) -> Any:
-    """Each of the two ways to give a session of one's own: ``client=wrap(session)``."""
+    """Return the two functions that pass a session: as it is, or in an uplink client."""
     return request.param
 
 
@@ -409,12 +409,12 @@ def fake() -> Iterator[FakeDub]:
 
 @pytest.fixture
 def served(fake: FakeDub) -> Iterator[str]:
-    """The URL of ``fake`` on a real socket."""
+    """Serve ``fake`` on a real socket and return its URL."""
     with fake.serve() as url:
         yield url
 
 
 @pytest.fixture
 def customers(served: str, connect: Callable[..., CustomersConsumer]) -> CustomersConsumer:
-    """A client without retries on ``fake``."""
+    """Return a client of ``fake`` without retries."""
     return connect(served)

@@ -1,4 +1,4 @@
-"""Where the pages' code runs: beside a fake that is Dub as far as the environment says."""
+"""Provide a served fake for the code of the documentation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dub_uplink.testing import FakeDub
 
 @pytest.fixture
 def fake_as_dub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDub]:
-    """A served fake; ``Dub()`` without arguments is a client of it."""
+    """Serve a fake and set the variables that ``Dub()`` without arguments reads."""
     with FakeDub() as fake, fake.serve() as url:
         monkeypatch.setenv("DUB_API_KEY", fake.token)
         monkeypatch.setenv("DUB_SERVER_URL", url)

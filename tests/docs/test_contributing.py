@@ -1,4 +1,4 @@
-"""The files that CONTRIBUTING names exist."""
+"""Check that the files in CONTRIBUTING exist."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Every message that a user may be shown, in a list that a person has read.
+"""Compare all messages for users with a reviewed list.
 
-``messages.txt`` is that list. A message that is new or was changed fails here until someone has
-read it as a user would (what happened, why, what to do) and has updated the list::
+``messages.txt`` is that list. A new or changed message fails this test. Read it as a user (what is
+wrong, what was given, what to do), then update the list::
 
     python tests/docs/test_messages.py
 """
@@ -17,40 +17,43 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 LIST = Path(__file__).with_name("messages.txt")
 
-#: What is made with a message for a user: exceptions of any module, warnings, the findings
-#: of the doctor. ``ApiError`` holds texts of Dub's server.
-SPEAKING = re.compile(
+#: Callables that take a message for a user: exceptions, warnings, and results of the doctor.
+#: ``ApiError`` has texts of Dub's server.
+MESSAGE_CALLS = re.compile(
     r"(?!ApiError)\w*(Error|Exception|Failure|[a-z]Refused|Limited|Reached|Parameter)|IncompleteResponse"
     r"|BadFile|BodyTooLarge|FilterMismatch|RepeatedRequest|UnsupportedEncoding|Problem|Value|Finding"
     r"|_failed_check|warn|warning|info|debug|exit|fail|echo"
 )
-#: What says something that becomes a part of a message.
-HELPING = re.compile(
+#: Functions that return a part of a message.
+MESSAGE_PARTS = re.compile(
     r"_?(hint|get_hint|explain|reason|format_reason|describe_wait_reason|what|why_unusable|typed"
     r"|problem|find_problem|note|describe)"
 )
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.Module)
 
 
-def told(tree: ast.Module) -> Iterator[tuple[int, str, str]]:
-    """The line, the kind and the text of each message of a module."""
+def messages_of(tree: ast.Module) -> Iterator[tuple[int, str, str]]:
+    """Yield the line, the called or returning function, and the text of each message."""
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and SPEAKING.fullmatch(name_of(node.func)):
-            kind, parts = name_of(node.func), [*node.args, *(word.value for word in node.keywords)]
+        if isinstance(node, ast.Call) and MESSAGE_CALLS.fullmatch(name_of(node.func)):
+            function, parts = (
+                name_of(node.func),
+                [*node.args, *(word.value for word in node.keywords)],
+            )
         elif isinstance(node, ast.Return) and node.value is not None:
-            kind, parts = name_of_scope(node, parents), [node.value]
-            if not HELPING.fullmatch(kind):
+            function, parts = name_of_scope(node, parents), [node.value]
+            if not MESSAGE_PARTS.fullmatch(function):
                 continue
         else:
             continue
         for part in parts:
             for text in texts(part, node, parents):
-                yield node.lineno, kind, text
+                yield node.lineno, function, text
 
 
 def scope_of(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> ast.AST | None:
-    """The function that something stands in, or the module."""
+    """Return the enclosing function or the module."""
     scope = parents.get(node)
     while scope is not None and not isinstance(scope, SCOPES):
         scope = parents.get(scope)
@@ -62,67 +65,72 @@ def name_of_scope(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> str:
 
 
 def name_of(function: ast.expr) -> str:
-    """The last part of what is called."""
+    """Return the last part of the name of a called object."""
     if isinstance(function, ast.Attribute):
         return function.attr
     return function.id if isinstance(function, ast.Name) else ""
 
 
 def texts(node: ast.expr, place: ast.AST, parents: dict[ast.AST, ast.AST]) -> Iterator[str]:
-    """The messages that an expression may be: written there, or given a name before."""
+    """Yield the possible messages of an expression: literals, and the values of names."""
     if isinstance(node, ast.Name):
         scope = scope_of(place, parents)
-        for found in ast.walk(scope) if scope is not None else ():
+        for statement in ast.walk(scope) if scope is not None else ():
             if (
-                isinstance(found, ast.Assign)
-                and not isinstance(found.value, ast.Name)
-                and any(isinstance(one, ast.Name) and one.id == node.id for one in found.targets)
+                isinstance(statement, ast.Assign)
+                and not isinstance(statement.value, ast.Name)
+                and any(
+                    isinstance(target, ast.Name) and target.id == node.id
+                    for target in statement.targets
+                )
             ):
-                yield from texts(found.value, place, parents)
+                yield from texts(statement.value, place, parents)
     elif isinstance(node, ast.IfExp):
         yield from texts(node.body, place, parents)
         yield from texts(node.orelse, place, parents)
     else:
-        text = written(node)
+        text = literal(node)
         if " " in text.strip():  # one word is a name, not a message
             yield text
 
 
-def written(node: ast.expr) -> str:
-    """A string as it stands in the source, ``{…}`` for what is filled in; else nothing."""
+def literal(node: ast.expr) -> str:
+    """Return a string as in the source, with ``{…}`` for inserted values; else an empty text."""
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, str) else ""
     if isinstance(node, ast.JoinedStr):
         return "".join(
             "{" + ast.unparse(part.value) + "}"
             if isinstance(part, ast.FormattedValue)
-            else written(part)
+            else literal(part)
             for part in node.values
         )
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        return written(node.left) + written(node.right)
+        return literal(node.left) + literal(node.right)
     return ""
 
 
 def messages() -> str:
-    """The list, as the code has it now."""
+    """Return the list for the present code."""
     lines = []
     for path in sorted((ROOT / "dub_uplink").rglob("*.py")):
-        found = sorted(set(told(ast.parse(path.read_text("utf-8")))))
-        if found:
-            shown = [f"  {kind}: {' '.join(text.split())}" for _, kind, text in found]
-            lines += [path.relative_to(ROOT).as_posix(), *dict.fromkeys(shown), ""]
+        texts_of_module = sorted(set(messages_of(ast.parse(path.read_text("utf-8")))))
+        if texts_of_module:
+            formatted = [
+                f"  {function}: {' '.join(text.split())}" for _, function, text in texts_of_module
+            ]
+            lines += [path.relative_to(ROOT).as_posix(), *dict.fromkeys(formatted), ""]
     return "\n".join(lines)
 
 
 def test_error_messages_match_the_stored_list() -> None:
     listed = LIST.read_text("utf-8").splitlines()
-    now = messages().splitlines()
-    new = [line for line in now if line not in listed]
-    gone = [line for line in listed if line not in now]
-    assert (new, gone) == ([], []), (
-        "read them as a user: what happened, why, what to do;"
-        " then: python tests/docs/test_messages.py"
+    present = messages().splitlines()
+    new = [line for line in present if line not in listed]
+    removed = [line for line in listed if line not in present]
+    assert (new, removed) == ([], []), (
+        "read the messages as a user (what is wrong, what was given, what to do);"
+        " then run: python tests/docs/test_messages.py"
     )
 
 
@@ -137,7 +145,7 @@ def f(x):
 def _hint(x):
     return "six things"
 """
-    assert {text for _, _, text in told(ast.parse(source))} == {
+    assert {text for _, _, text in messages_of(ast.parse(source))} == {
         "one thing",
         "two {x} things",
         "three {x.y} things",

@@ -1,8 +1,8 @@
-"""The pages say what is so: their Python runs, as sessions, as snippets, or as the files it names.
+"""Run the Python code of the documentation as sessions, snippets or files.
 
-Everything on a page runs in one namespace from top to bottom, against a served fake that
-``DUB_API_KEY`` and ``DUB_SERVER_URL`` point to. A snippet may await. A captioned one is a file, and
-a test if its name says so. What needs a library that is not installed is left out.
+The code of a page runs in one namespace from top to bottom. ``DUB_API_KEY`` and ``DUB_SERVER_URL``
+point to a served fake. Snippets may use ``await``. A block with a caption is a file, and a test if
+its name is that of a test. Blocks that import a library that is not installed are skipped.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to
 
 
 def blocks(page: Path) -> list[tuple[str | None, str]]:
-    """Each block of Python with the name of the file that it is, or ``None``."""
-    found = BLOCK.finditer(page.read_text(encoding="utf-8"))
-    return [(block["file"], textwrap.dedent(block["code"])) for block in found]
+    """Return each Python block with its file name, or ``None``."""
+    matches = BLOCK.finditer(page.read_text(encoding="utf-8"))
+    return [(block["file"], textwrap.dedent(block["code"])) for block in matches]
 
 
 def missing_library(code: str) -> str | None:
-    """The first library that ``code`` imports and that is not installed."""
+    """Return the first imported library that is not installed."""
     for name in IMPORT.findall(code):
         if importlib.util.find_spec(name) is None and not any(
             file == f"{name}.py" for page in PAGES for file, _ in blocks(page)
@@ -63,13 +63,13 @@ def test_documented_python_sessions_print_the_shown_output(
     page: Path, fake_as_dub: FakeDub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names: dict[str, Any] = {}
-    if page.parent != DOCS:  # the reference says at its top what its examples start from
+    if page.parent != DOCS:  # The examples of the reference start with the imports at its top.
         names = {name: getattr(dub_uplink, name) for name in dub_uplink.__all__}
         names |= {name: getattr(testing, name) for name in testing.__all__}
         names |= {"asyncio": asyncio, "dub_uplink": dub_uplink, "fake": fake_as_dub, "s": Dub()}
         if page.stem == "async" and importlib.util.find_spec("aiohttp") is None:
             pytest.skip("aiohttp is not installed")
-    if page.stem == "testing":  # a user's own fakes: mounted, where Dub would be
+    if page.stem == "testing":  # Some examples mount fakes at the URL of Dub.
         monkeypatch.delenv("DUB_SERVER_URL")
     results = doctest.testfile(str(page), module_relative=False, optionflags=FLAGS, globs=names)
     assert results.failed == 0
@@ -84,7 +84,7 @@ def test_python_snippets_of_the_docs_run(
     if not snippets:
         return
     module = types.ModuleType("page")
-    monkeypatch.setitem(sys.modules, "page", module)  # Django looks its routes up by name
+    monkeypatch.setitem(sys.modules, "page", module)  # Django imports routes by name
     names = vars(module)
 
     async def run() -> None:
@@ -97,11 +97,11 @@ def test_python_snippets_of_the_docs_run(
         if any("await " in code or "async " in code for code in snippets):
             asyncio.run(run())
             return
-        for code in snippets:  # outside of a loop, as a user would
+        for code in snippets:  # Run the code without a running event loop, like a user's script.
             exec(compile(code, str(page), "exec"), names)
     except ImportError as error:
         if error.name is not None and error.name.startswith("dub_uplink"):
-            raise  # the page imports a name that the package lacks
+            raise  # The page imports a name that the package does not have.
         pytest.skip(f"not installed: {error}")
 
 
@@ -116,10 +116,10 @@ def test_test_files_shown_in_the_docs_pass(tmp_path: Path) -> None:
         if missing_library(code) is None:
             (tmp_path / name).write_text(code, encoding="utf-8")
     (tmp_path / "conftest.py").write_text("from dub_uplink.testing.plugin import dub, fake_dub\n")
-    # What stays open fails; plugins of pytest may warn of other things.
+    # Unclosed resources fail the test; plugins of pytest may emit other warnings.
     python = ["-W", "error::ResourceWarning"]
     options = ["-W", "error::pytest.PytestUnraisableExceptionWarning"]
-    done = subprocess.run(
+    completed = subprocess.run(
         [
             sys.executable,
             *python,
@@ -138,12 +138,12 @@ def test_test_files_shown_in_the_docs_pass(tmp_path: Path) -> None:
         timeout=120,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert completed.returncode == 0, completed.stdout + completed.stderr
 
 
 @pages
 def test_every_python_block_of_the_docs_is_tested(page: Path) -> None:
-    """No ``::`` block holds Python, which nothing would run."""
+    """Check that no ``::`` block contains Python code, because no test would run it."""
     text = page.read_text(encoding="utf-8")
     for block in re.findall(r"(?<!\.\. )[^:\n]::\n\n((?:   .*\n|\n)+)", text):
         assert not re.search(r"^\s*(import |from \w+ import|def |with |s\.)", block, re.MULTILINE)
@@ -153,6 +153,6 @@ def test_every_python_block_of_the_docs_is_tested(page: Path) -> None:
 def test_files_named_on_pages_exist(page: Path) -> None:
     named = NAMED.findall(page.read_text(encoding="utf-8"))
     root = DOCS.parent
-    kept = {path.name for path in root.iterdir()}  # an sdist has no benchmarks
-    wanted = [name for name in named if name.partition("/")[0] in kept]
-    assert [name for name in wanted if not (root / name).exists()] == []
+    folders = {path.name for path in root.iterdir()}  # the sdist does not contain the benchmarks
+    expected = [name for name in named if name.partition("/")[0] in folders]
+    assert [name for name in expected if not (root / name).exists()] == []

@@ -1,4 +1,4 @@
-"""The pictures of the documentation are what their scripts draw today."""
+"""Check that the pictures of the documentation are those that their scripts draw."""
 
 from __future__ import annotations
 

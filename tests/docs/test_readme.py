@@ -1,4 +1,4 @@
-"""The README says what is so: its Python runs, its figures and paths are right, and it renders."""
+"""Check the Python code, the figures, the paths and the markup of the README."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ def test_files_named_in_the_readme_exist() -> None:
 
 
 def test_readme_figures_match_the_measurements() -> None:
-    """They are all that shows where the picture does not, as on PyPI."""
-    measured = ROOT / "benchmarks" / "results" / "speed.json"
-    if not measured.exists():
+    """Compare the figures in the alternative text with the results."""
+    results = ROOT / "benchmarks" / "results" / "speed.json"
+    if not results.exists():
         pytest.skip("benchmarks/ is not beside the tests")
     cases = {}
-    for case in json.loads(measured.read_text("utf-8"))["cases"].values():
+    for case in json.loads(results.read_text("utf-8"))["cases"].values():
         medians = case["medians"]
         if medians["official"] is not None:
             ratios = [medians[client] / medians["floor"] for client in ("ours", "official")]
             cases[case["title"]] = "{:.2f} ({:.2f})".format(*ratios)
     alternative = re.search(r":alt: (.*?)\n\n", TEXT, re.DOTALL)
     assert alternative is not None
-    told = " ".join(alternative[1].split())
+    text = " ".join(alternative[1].split())
     for title in ("get", "list of 100", "iterate over 10,000"):
-        assert f"{title} {cases[title]}" in told
-    assert f"import and first call {cases['import, client, first call']}" in told
+        assert f"{title} {cases[title]}" in text
+    assert f"import and first call {cases['import, client, first call']}" in text
 
 
 def test_readme_renders_without_warnings() -> None:

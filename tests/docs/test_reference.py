@@ -1,7 +1,6 @@
-"""The reference is complete: every public name is there, with an example, its units and its errors.
+"""Check that the reference documents every public name with an example, units and errors.
 
-Read from the pages and from the code, without Sphinx; that the pages build is the environment
-``docs``'s to say.
+The tests read the pages and the code without Sphinx. The tox environment ``docs`` builds the pages.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ PAGES = Path(__file__).parents[2] / "docs" / "reference"
 DIRECTIVE = re.compile(
     r"^ *\.\. (?:auto\w+|data|currentmodule):: (?P<names>\S+(?:\n +dub_\S+)*)", re.MULTILINE
 )
-#: A number's unit, or what it counts.
+#: The unit of a number, or the items that it counts.
 UNIT = re.compile(
     r"\b(?:milliseconds?|seconds?|cents|per cent|months|bytes|requests|retries|calls|customers"
     r"|numbers?|how many|attempts?|status|window|port)\b|[Ss]ee :meth:",
@@ -40,7 +39,7 @@ pytestmark = pytest.mark.skipif(not PAGES.exists(), reason="docs/ is not beside 
 
 
 def documented() -> dict[str, str]:
-    """Every name that the reference has, by its last part, and what stands below it."""
+    """Return the documented names by their last part, with the text below each."""
     found: dict[str, str] = {}
     for page in PAGES.glob("*.rst"):
         text = page.read_text(encoding="utf-8")
@@ -54,14 +53,14 @@ def documented() -> dict[str, str]:
 
 
 def public() -> Iterator[tuple[str, Any]]:
-    """Every public name that is a class, a function or a value; a module only holds more names."""
+    """Yield each public class, function and value, without modules."""
     for module in (dub_uplink, models, utils, unset_types, declare, retries, testing):
         for name in module.__all__:
             if not isinstance(value := getattr(module, name), types.ModuleType):
                 yield name, value
     for module in (components, operations, errors, faults):
         for name, value in vars(module).items():
-            # What was imported is not its own, but for the four names of one class.
+            # Skip imported objects, except for the four names of one class.
             own = getattr(value, "__module__", "") == module.__name__ or name.endswith("Body")
             if own and inspect.isclass(value) and not name.startswith("_"):
                 yield name, value
@@ -74,7 +73,7 @@ named = pytest.mark.parametrize("name", sorted(PUBLIC))
 
 
 def callables() -> Iterator[tuple[str, Any, str]]:
-    """Every public function, method and constructor, with the docstring that speaks for it."""
+    """Yield each public function, method and constructor with its docstring."""
     for name, value in PUBLIC.items():
         if inspect.isfunction(value):
             yield name, value, inspect.getdoc(value) or ""
@@ -109,7 +108,7 @@ def test_public_name_has_a_docstring(name: str) -> None:
     value = PUBLIC[name]
     if inspect.isclass(value) or inspect.isfunction(value):
         assert value.__doc__
-        # A dataclass without a docstring gets its signature for one.
+        # A dataclass without a docstring has its signature as docstring.
         assert not value.__doc__.startswith(f"{value.__name__}(")
 
 
@@ -136,7 +135,7 @@ def test_docstring_gives_a_unit_for_each_number(name: str) -> None:
         if re.search(r"\b(int|float)\b", str(parameter.annotation))
     ]
     for parameter in numbers:
-        # An argument that every method has is told of once, at its class.
+        # An argument of every method is documented once, in the class.
         if parameter.name in ("timeout_ms", "page", "page_size") and "timeout_ms, http" in doc:
             continue
         assert UNIT.search(doc), parameter
@@ -150,7 +149,7 @@ def test_docstring_gives_a_unit_for_each_numeric_field(name: str) -> None:
 
 
 def argument_lists() -> dict[str, Any]:
-    """What has an ``Args:`` section: classes, and their methods, those declared with uplink too."""
+    """Return the classes, functions and methods that have an ``Args:`` section."""
     found: dict[str, Any] = dict(PUBLIC)
     for name, cls in CLASSES.items():
         found |= {
@@ -174,7 +173,7 @@ def test_docstring_lists_every_argument(name: str) -> None:
 
 
 def documented_members() -> dict[str, set[str]]:
-    """Return the members that the reference has of each class; ``*`` stands for all of them."""
+    """Return the documented members of each class; ``*`` stands for all of them."""
     found: dict[str, set[str]] = {}
     for page in PAGES.glob("*.rst"):
         members: set[str] = set()
@@ -195,7 +194,7 @@ DOCUMENTED_MEMBERS = documented_members()
 
 
 def public_members() -> Iterator[tuple[str, str, Any]]:
-    """Yield each public method and property of a class, unless a base class declares it."""
+    """Yield the public methods and properties of a class, without those of base classes."""
     for cls in CLASSES.values():
         for name, value in vars(cls).items():
             function = (

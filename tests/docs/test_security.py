@@ -1,6 +1,6 @@
-"""Tie each promise of ``SECURITY.rst`` to the tests that check it.
+"""Link each promise of ``SECURITY.rst`` with the tests that check it.
 
-``docs/promises.rst`` is the table of both. After a change of promises or tests, write it again::
+``docs/promises.rst`` has the table of both. Regenerate it after a change of promises or tests::
 
     python tests/docs/test_security.py
 """
@@ -23,7 +23,7 @@ def promises() -> list[str]:
 
 
 def marked_tests() -> Iterator[tuple[str, str]]:
-    """Generate the promise and the path of every test that carries a promise's name."""
+    """Yield the promise and the path of each test with the marker."""
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

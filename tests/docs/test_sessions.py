@@ -1,4 +1,4 @@
-"""The sessions of a page as a shell would show them: each command prints what stands below it."""
+"""Run the shell sessions of the pages and compare the output of each command."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_import_page_commands_print_the_documented_output(
                     encoding="utf-8",
                     check=False,
                 )
-                # The page breaks long lines.
+                # The page wraps long lines.
                 assert done.stdout.split() == step["output"].split(), step["command"]
                 commands += 1
     assert commands == 6

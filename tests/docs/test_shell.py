@@ -1,4 +1,4 @@
-"""The shell sessions with curl on the pages print what the pages show."""
+"""Run the curl commands of the pages and compare their output."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = [
 
 
 def sessions(page: Path) -> list[tuple[str, str]]:
-    """Return the curl commands of a page with the output that follows each."""
+    """Return the curl commands of a page with their output."""
     found = []
     for block in CONSOLE.findall(page.read_text(encoding="utf-8")):
         for session in textwrap.dedent(block).split("$ ")[1:]:

@@ -1,4 +1,4 @@
-"""Each example does what it says, started by the command at its top, beside a served fake."""
+"""Run each example with its command and a served fake."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(not EXAMPLES.exists(), reason="examples/ is not 
 
 
 def command(example: str) -> list[str]:
-    """The command at the top of an example, by this interpreter's own scripts."""
+    """Return the command at the top of an example, with the scripts of this interpreter."""
     text = (EXAMPLES / example).read_text(encoding="utf-8").replace("\\\n", "")
     found = re.search(r"^    DUB_API_KEY=\S+ DUB_SERVER_URL=\S+ +(\S.*)$", text, re.MULTILINE)
     assert found is not None
@@ -43,7 +43,7 @@ def fake() -> Iterator[FakeDub]:
 
 @pytest.fixture
 def environment(fake: FakeDub, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """What the examples read, for a served fake."""
+    """Return the environment variables of the examples, for a served fake."""
     with fake.serve() as url:
         yield {
             **{name: value for name, value in os.environ.items() if "PYTEST" not in name},
@@ -55,7 +55,7 @@ def environment(fake: FakeDub, tmp_path: Path) -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def run(environment: dict[str, str]) -> Callable[[list[str]], str]:
-    """Run a command to its end; what it wrote."""
+    """Run a command and return its output."""
 
     def run(arguments: list[str]) -> str:
         done = subprocess.run(
@@ -75,7 +75,7 @@ def run(environment: dict[str, str]) -> Callable[[list[str]], str]:
 
 @pytest.fixture
 def running(environment: dict[str, str], tmp_path: Path) -> Callable[[list[str]], Any]:
-    """A command that does not end by itself, within ``with``."""
+    """Run a command in the background until the ``with`` block ends."""
 
     @contextlib.contextmanager
     def running(arguments: list[str]) -> Iterator[subprocess.Popen[bytes]]:
@@ -86,7 +86,7 @@ def running(environment: dict[str, str], tmp_path: Path) -> Callable[[list[str]]
             try:
                 yield process
             finally:
-                process.kill()  # a worker that is asked to end takes five seconds
+                process.kill()  # a worker takes up to five seconds to stop
                 process.wait()
 
     return running
@@ -122,7 +122,7 @@ def test_web_example_returns_customers_and_dub_errors(
     url = f"http://127.0.0.1:{port}/users/user_1"
     arguments = [port if part == "8080" else part for part in command("fastapi_app.py")]
     with running(arguments) as process:
-        while process.poll() is None:  # for how long is pytest's to say, not the machine's
+        while process.poll() is None:  # pytest-timeout bounds the time
             with contextlib.suppress(requests.ConnectionError):
                 missing = requests.get(url, timeout=60)
                 break

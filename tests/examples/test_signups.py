@@ -1,4 +1,4 @@
-"""The signup service and the nightly batch, as processes, with one rate limit in a real Redis."""
+"""Run the signup service and the nightly batch as processes that share a rate limit in Redis."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytest.importorskip("uvicorn")
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-LIMIT = 5  # requests in a second
+LIMIT = 5  # requests per second
 
 pytestmark = pytest.mark.skipif(not EXAMPLES.exists(), reason="examples/ is not beside the tests")
 
@@ -68,14 +68,14 @@ def running(arguments: list[str], port: int, env: dict[str, str], log: Path) -> 
 
 @pytest.fixture
 def fake() -> Iterator[FakeDub]:
-    # The window of the server is shorter than that of the clients: a busy machine may be late.
+    # The window of the server is shorter, because a busy machine may send requests late.
     with FakeDub(rate_limit=LIMIT, window=0.3) as fake:
         yield fake
 
 
 @pytest.fixture
 def env(fake: FakeDub, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment of both processes, with a Redis and a served fake."""
+    """Return the environment of both processes, with Redis and a served fake."""
     redis_server = shutil.which("redis-server")
     if redis_server is None:
         pytest.skip("there is no redis-server here; Debian has it in the package redis-server")
@@ -95,7 +95,7 @@ def env(fake: FakeDub, tmp_path: Path) -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def service(env: dict[str, str], tmp_path: Path) -> Iterator[str]:
-    """The URL to which signups are sent."""
+    """Start the service and return the URL for signups."""
     port = free_port()
     arguments = [str(port) if part == "8081" else part for part in command("signup_service.py")]
     with running(arguments, port, env, tmp_path / "service.log"):
@@ -103,7 +103,7 @@ def service(env: dict[str, str], tmp_path: Path) -> Iterator[str]:
 
 
 def sign_up(service: str, user_id: str) -> str | None:
-    """Sign a user up and return the id of the customer, or ``None`` if there is none yet."""
+    """Sign a user up and return the id of the customer, or ``None`` without a customer."""
     user = {"external_id": user_id, "email": f"{user_id}@example.com", "country": "GB"}
     response = requests.post(service, json=user, timeout=60)
     assert response.status_code == 201
@@ -174,8 +174,8 @@ def test_service_and_batch_examples_share_one_rate_limit(
     took = time.monotonic() - started
     statuses = [request.status for request in fake.requests[before:]]
     assert len(statuses) >= 5 * LIMIT
-    assert statuses.count(429) <= 2  # on a busy machine a request may be late
-    assert took > len(statuses) / LIMIT - 1.5  # seconds; each by itself takes 2 less
+    assert statuses.count(429) <= 2  # a busy machine may send a request late
+    assert took > len(statuses) / LIMIT - 1.5  # seconds; each process alone takes 2 seconds less
     assert any(signed_up)
     run_batch(env)
     stored = [customer.external_id or "" for customer in fake.customers]

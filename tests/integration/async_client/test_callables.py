@@ -1,4 +1,4 @@
-"""Asynchronous callables of the caller: the token and ``on_retry``."""
+"""Test asynchronous callables of the caller: the token and ``on_retry``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ QUICK = RetryConfig("backoff", BackoffStrategy(1, 2, 1.0, 10_000))
 
 
 class AsyncCallable:
-    """An object whose ``__call__`` is asynchronous."""
+    """A callable object with an asynchronous ``__call__``."""
 
     async def __call__(self, *_: Any) -> str:
         return "dub_test"

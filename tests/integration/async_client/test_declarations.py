@@ -1,4 +1,4 @@
-"""The asynchronous consumers declare what the synchronous ones do."""
+"""Compare the declarations of the asynchronous consumers with those of the synchronous ones."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from dub_uplink.declare import CallOptions
 ENDPOINTS = ["list", "count", "create", "get", "update", "delete"]
 BATCHES = ["create_many", "update_many", "upsert_many", "delete_many"]
 METHODS = [*ENDPOINTS, "iterate", "ensure", "upsert", *BATCHES]
-#: Names of methods that are awaited in the asynchronous clients.
+#: Methods with another name in the asynchronous clients.
 LIFETIME = {"close": "aclose", "__enter__": "__aenter__", "__exit__": "__aexit__"}
-#: Results whose asynchronous type has another name.
+#: Result types with another name in the asynchronous clients.
 RESULTS = {
     "CustomerPage": "AsyncCustomerPage",
     "CustomerIterator": "AsyncCustomerIterator",
@@ -71,7 +71,7 @@ def test_async_method_has_the_parameters_of_the_sync_method(name: str) -> None:
         (p.name, p.kind, p.default) for p in sync.values()
     ]
     for ours, awaited in zip(sync.values(), asynchronous.values(), strict=True):
-        # A batch takes asynchronous iterables as well.
+        # Asynchronous batches also accept asynchronous iterables.
         annotation = re.sub(r"(Iterable\[(.+?)\]) \| AsyncIterable\[\2\]", r"\1", f"{awaited}")
         assert annotation == f"{ours}"
 
@@ -102,7 +102,7 @@ def test_async_endpoint_sends_the_request_of_the_sync_one(name: str) -> None:
 
 
 class Tags(AsyncCustomersConsumer):
-    """Endpoints of a subclass, with types and without."""
+    """Endpoints of a subclass, with and without types."""
 
     @declare.returns.json(type=int)
     @declare.get("customers/{id}/notes", args={"options": declare.Options})

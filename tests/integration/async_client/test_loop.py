@@ -1,4 +1,4 @@
-"""What only the asynchronous client has to hold: its loop, its lifetime, what it leaves behind."""
+"""Test the event loop and the lifetime of the asynchronous client."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def loops() -> list[str]:
 
 @pytest.fixture(params=loops())
 def run(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Run a coroutine function in a loop of either kind, and see that it leaves no task."""
+    """Run a coroutine function in a loop of either type, and check that no task remains."""
     if request.param == "uvloop":
         import uvloop
 
@@ -62,7 +62,7 @@ def url(fake: FakeDub) -> Iterator[str]:
 
 
 def open_sockets() -> int:
-    """Count the sockets of this process; 0 where the system does not list them."""
+    """Count the sockets of this process; return 0 if the system does not list them."""
     if not os.path.isdir("/proc/self/fd"):
         return 0
     found = 0
@@ -78,7 +78,7 @@ def test_async_call_starts_no_thread_or_loop(url: str, run: Any, monkeypatch: An
     async def main() -> None:
         async with AsyncDub("dub_test", server_url=url) as s:
             await s.customers.list()
-            # The fake's server has a thread for each connection: only ours are of interest.
+            # The server of the fake has a thread per connection; only the other threads count.
             started: list[str] = []
             start = threading.Thread.start
             monkeypatch.setattr(
@@ -117,7 +117,7 @@ def test_event_loop_is_not_blocked_during_a_list_call(fake: FakeDub, url: str, r
 
     count, ticks = run(main)
     assert count == 1_000
-    assert ticks > 12  # at every wait for one of the twelve answers, and many times in each
+    assert ticks > 12  # at each wait for one of the twelve responses, many times per wait
 
 
 def test_cancelled_call_closes_the_connection(fake: FakeDub, url: str, run: Any) -> None:
@@ -157,7 +157,7 @@ def test_cancelled_retry_wait_ends_the_call(fake: FakeDub, url: str, run: Any) -
     assert len(fake.requests) == 1
 
 
-# A session may still be given one; aiohttp 4 removes the class.
+# Sessions still accept this class; aiohttp 4 removes it.
 @pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
 def test_given_aiohttp_session_stays_open_and_sends_the_api_key(url: str, run: Any) -> None:
     async def main() -> None:
@@ -213,7 +213,7 @@ def test_concurrent_calls_leave_no_socket_task_or_thread(fake: FakeDub, url: str
     run(main)
     gc.collect()
     deadline = threading.Event()
-    for _ in range(500):  # the fake's side of the connections ends in threads of its own
+    for _ in range(500):  # the connections of the fake are served by separate threads
         if (open_sockets(), threading.active_count()) <= before:
             break
         deadline.wait(0.01)
@@ -232,7 +232,7 @@ def test_prefetch_requests_the_next_page_early(fake: FakeDub, url: str, run: Any
                 await asyncio.sleep(0.01)
             found += [c async for c in iterator]
             assert len({c.id for c in found}) == len(found) == 30
-            # As many as without it, and one for the empty page after the last.
+            # The same number as without it, and one request for the empty page at the end.
             assert len(fake.requests) <= 6
 
     run(main)
@@ -289,7 +289,7 @@ def test_aiohttp_reconnect_does_not_repeat_a_delete(fake: FakeDub, url: str, run
 
     async def main() -> None:
         async with AsyncDub("dub_test", server_url=url) as s:
-            await s.customers.list()  # the connection is pooled now
+            await s.customers.list()  # the connection is in the pool now
             fake.faults.add(faults.DropAfter())
             with pytest.raises(errors.APIConnectionError) as caught:
                 await s.customers.delete("ext_1", retries=None)

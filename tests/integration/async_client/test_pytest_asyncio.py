@@ -1,4 +1,4 @@
-"""AsyncDub in a user's tests under pytest-asyncio, beside the fixtures of dub_uplink.testing."""
+"""Test AsyncDub with pytest-asyncio and the fixtures of dub_uplink.testing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What batches of both clients read: any iterable, also one that raises; nothing else."""
+"""Test the inputs of batches of both clients: iterables, iterables that raise, and wrong types."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def bodies(count: int) -> Iterator[dict[str, str]]:
 
 
 class SourceError(Exception):
-    """What a source in these tests raises."""
+    """The exception that the sources in these tests raise."""
 
 
 def failing(count: int) -> Iterator[dict[str, str]]:
@@ -177,7 +177,7 @@ def test_async_batch_reads_at_most_workers_items_ahead() -> None:
 
 def test_closing_a_batch_does_not_close_the_source() -> None:
     source = iter(bodies(10))
-    together = threading.Barrier(2, timeout=60)  # no result until both workers have a row
+    together = threading.Barrier(2, timeout=60)  # no result before both workers have a row
     results = map_unordered(lambda _: together.wait(), source, workers=2)
     next(results)
     results.close()
@@ -328,7 +328,7 @@ def test_unexpected_exception_ends_an_async_batch() -> None:
         del results
         await asyncio.sleep(0.01)
         gc.collect()
-        assert reported == []  # the other KeyError, which is raised nowhere
+        assert reported == []  # the other KeyError, which is never raised
 
     asyncio.run(main())
 

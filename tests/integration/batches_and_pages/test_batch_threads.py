@@ -1,4 +1,4 @@
-"""The threads of a batch: started on demand, reused, ended; also where there is none to have."""
+"""Test the threads of a batch: started on demand, reused and ended; also without threads."""
 
 from __future__ import annotations
 
@@ -104,12 +104,12 @@ def test_slow_source_does_not_delay_results(fake: FakeDub, method: str) -> None:
         else:
             results = map_unordered(dub.customers.create, slow())
         next(results)
-        assert len(read) < 5  # 2 unless the machine is slow; 8 when all workers get a row first
+        assert len(read) < 5  # usually 2; 8 if all workers get a row before the first result
         assert len(list(results)) == 7
 
 
 def test_batch_source_is_read_in_the_caller_thread(fake: FakeDub) -> None:
-    # sqlite3 refuses a cursor in another thread, as other database drivers do.
+    # sqlite3 rejects a cursor in another thread, as other database drivers do.
     with contextlib.closing(sqlite3.connect(":memory:")) as database:
         database.execute("CREATE TABLE users (id TEXT)")
         database.executemany("INSERT INTO users VALUES (?)", [(str(n),) for n in range(30)])

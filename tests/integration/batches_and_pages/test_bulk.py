@@ -1,4 +1,4 @@
-"""ensure, create_many and delete_many, over a mounted fake and over a real socket."""
+"""Test ensure, create_many and delete_many with a mounted fake and over real sockets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dub_uplink.testing import FakeDub, faults
 
 
 class Ticks:
-    """A clock that sleeps by counting; threads share it."""
+    """A clock that counts the seconds of its sleeps; threads share it."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -117,7 +117,7 @@ def test_batch_reads_the_source_lazily(fake: FakeDub, dub: Dub) -> None:
         next(results)
         assert len(read) <= returned + 3
     results.close()
-    # What was not begun when it ended was not sent either.
+    # Rows that were not started at the end were not sent.
     assert 9 <= len(fake.customers) <= len(read)
 
 
@@ -131,7 +131,7 @@ def test_batch_runs_as_many_calls_at_once_as_workers(fake: FakeDub) -> None:
             with lock:
                 in_flight += 1
                 most = max(most, in_flight)
-            together.wait()  # passes only when four are here at once
+            together.wait()  # passes only with four concurrent calls
             with lock:
                 in_flight -= 1
             return super().create(request, **options)  # type: ignore[arg-type]
@@ -154,7 +154,7 @@ def test_429_of_one_worker_pauses_all_workers() -> None:
     with Dub("dub_test", client=fake.session(), clock=ticks.clock) as s:
         results = list(s.customers.create_many(bodies(40), workers=4))
     assert all(isinstance(result, Customer) for result in results)
-    # 40 calls and one refusal: nobody else ran into the limit, although the clock is shared.
+    # 40 calls and one rejection: the limit affects no other caller, although all share the clock.
     assert len(fake.requests) == 41
     assert ticks.now >= 1_030.0
 
@@ -173,7 +173,7 @@ def test_closing_a_batch_ends_the_waits_of_the_workers() -> None:
     class Patient(CustomersConsumer):
         def create(self, request: object, **options: object) -> Customer:
             if request == {"external_id": 1}:
-                slept.wait(60)  # or its result precedes the next row
+                slept.wait(60)  # otherwise its result precedes the next row
             return super().create(request, **options)  # type: ignore[arg-type]
 
     patient = RetryConfig(backoff=BackoffStrategy(500, 8_000, 2.0, 4_000_000))
@@ -184,8 +184,8 @@ def test_closing_a_batch_ends_the_waits_of_the_workers() -> None:
         assert isinstance(next(results), ValueError)
         assert slept.wait(60)
         started = time.monotonic()
-        results.close()  # as Ctrl-C does
-        assert time.monotonic() - started < 30  # and not 3,000
+        results.close()  # like Ctrl-C
+        assert time.monotonic() - started < 30  # not 3,000
     assert len(fake.requests) < 100
 
 

@@ -1,4 +1,4 @@
-"""Every customer, once: what `iterate` holds where others break. Over a mounted fake."""
+"""Test that `iterate` yields every customer once, with a mounted fake."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_iterate_fetches_the_next_page_at_the_last_row(fake: FakeDub, dub: Dub) 
         next(iterator)
     assert len(fake.requests) == 1
     next(iterator)
-    assert len(fake.requests) == 3  # both ways from the last row of the first page
+    assert len(fake.requests) == 3  # in both directions from the last row of the first page
 
 
 @pytest.mark.parametrize("order", ["asc", "desc"])

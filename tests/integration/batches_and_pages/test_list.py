@@ -1,4 +1,4 @@
-"""list(): what is sent, what is refused before it is, and pages that go on. Over a mounted fake."""
+"""Test the requests, the rejected arguments and the pages of `list()` with a mounted fake."""
 
 from __future__ import annotations
 

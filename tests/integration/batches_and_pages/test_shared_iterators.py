@@ -1,4 +1,4 @@
-"""Iterators and batches that several threads or tasks take from, over a real socket."""
+"""Test iterators and batches that several threads or tasks share, over real sockets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def pass_control(_: float) -> None:
     await asyncio.sleep(0)
 
 
-#: Waits between attempts last no time.
+#: Retries without waits.
 IMPATIENT = Clock(sleep=lambda _: None, async_sleep=pass_control, random=lambda: 0.0)
 
 
@@ -64,7 +64,7 @@ def bodies(count: int) -> Iterator[dict[str, str]]:
 
 
 def take_in_threads(iterator: Iterator[Any]) -> tuple[list[Any], list[errors.DubError]]:
-    """Let several threads take from an iterator until it ends; all they got, and its errors."""
+    """Take from an iterator in several threads until it ends; return the results and the errors."""
     taken: list[Any] = []
     raised: list[Any] = []
 
@@ -89,7 +89,7 @@ def take_in_threads(iterator: Iterator[Any]) -> tuple[list[Any], list[errors.Dub
 
 
 async def take_in_tasks(iterator: AsyncIterator[Any]) -> tuple[list[Any], list[errors.DubError]]:
-    """Let several tasks take from an iterator until it ends; all they got, and its errors."""
+    """Take from an iterator in several tasks until it ends; return the results and the errors."""
     taken: list[Any] = []
     raised: list[errors.DubError] = []
 
@@ -171,7 +171,7 @@ def test_cursor_can_be_read_while_a_page_is_fetched(fake: FakeDub) -> None:
     fake.add_many(5)
     cursors = []
 
-    def token() -> str:  # as a signal handler does, inside of next()
+    def token() -> str:  # like a signal handler during next()
         cursors.append(iterator.cursor)
         return "dub_test"
 
@@ -260,7 +260,7 @@ def test_async_batch_closed_before_reading_ends_waiting_task() -> None:
     async def main() -> None:
         results = amap_unordered(asyncio.sleep, [0])
         waiting = asyncio.ensure_future(anext(results))
-        closing = asyncio.ensure_future(results.aclose())  # before the task that reads has run
+        closing = asyncio.ensure_future(results.aclose())  # before the reading task has run
         with pytest.raises(StopAsyncIteration):
             await asyncio.wait_for(waiting, 10)
         await closing

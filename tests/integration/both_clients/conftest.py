@@ -1,4 +1,4 @@
-"""One suite for both clients: the asynchronous one is driven through a loop, call by call."""
+"""Provide both clients with synchronous methods; a loop runs each call of the asynchronous one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KINDS = ["sync", "async"]
 
 
 class Awaited:
-    """An asynchronous consumer that answers like the synchronous one."""
+    """An asynchronous consumer with the methods of the synchronous one."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, consumer: AsyncCustomersConsumer) -> None:
         self.loop = loop
@@ -53,7 +53,7 @@ class Awaited:
 
 
 class Page(list[Any]):
-    """A page whose ``next()`` is driven too."""
+    """A page with a synchronous ``next()``."""
 
     def __init__(self, awaited: Awaited, page: Any) -> None:
         super().__init__(page)
@@ -66,7 +66,7 @@ class Page(list[Any]):
 
 
 class Skips:
-    """A clock whose sleeps only move it ahead; ``slept`` are the seconds of each."""
+    """A clock that sleeps advance; ``slept`` has the seconds of each sleep."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -101,10 +101,10 @@ def fake() -> FakeDub:
 
 @pytest.fixture(params=KINDS)
 def make(request: pytest.FixtureRequest, fake: FakeDub, skips: Skips) -> Iterator[Any]:
-    """Make clients of either kind on the served fake, with a clock that does not sleep.
+    """Make clients of either type for the served fake, with a clock that does not wait.
 
-    ``make.stub`` decorates the function of an endpoint that a test declares: a coroutine function
-    for the asynchronous client.
+    ``make.stub`` decorates the function of a declared endpoint: for the asynchronous client it
+    returns a coroutine function.
     """
     with contextlib.ExitStack() as stack:
         url = stack.enter_context(fake.serve())

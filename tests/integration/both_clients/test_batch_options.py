@@ -1,4 +1,4 @@
-"""Wrong call options of iterations and batches raise at the call, before a result is taken."""
+"""Test that wrong options of iterations and batches raise before the first result."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ each_call = pytest.mark.parametrize("name", CALLS)
 
 @pytest.fixture
 def consumer(customers: Any) -> Any:
-    """The consumer itself, of either client: no result of it is taken."""
+    """Return the consumer of either client; the tests take no results."""
     return getattr(customers, "consumer", customers)
 
 

@@ -1,4 +1,4 @@
-"""``count()``: numbers, groups, and servers without the route."""
+"""Test ``count()``: numbers, groups, and servers without the route."""
 
 from __future__ import annotations
 

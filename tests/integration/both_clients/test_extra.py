@@ -1,4 +1,4 @@
-"""``extra_query`` and ``extra_body``: parameters and fields that a call does not know."""
+"""Test ``extra_query`` and ``extra_body``: parameters and fields without a keyword argument."""
 
 from __future__ import annotations
 

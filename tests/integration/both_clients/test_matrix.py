@@ -1,4 +1,4 @@
-"""The six plain tests that clients of this kind fail, and Dub's own ``Retry-After``, on both."""
+"""Test six cases in which other clients fail, and the ``Retry-After`` of Dub, with both clients."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_429_retry_after_in_every_format_is_waited(
 ) -> None:
     fake.faults.add(faults.RateLimited(retry_after=30, form=form))
     assert customers.create(BODY).external_id == "u/1"
-    # A date has whole seconds, the next of them; half a second is jitter.
+    # A date has whole seconds, rounded up; half a second is jitter.
     assert 29 <= sum(skips.slept) <= 31.5
     assert len(skips.slept) == 1
 

@@ -1,4 +1,4 @@
-"""The operations, their errors and their pages, as both clients do them."""
+"""Test the operations, their errors and their pages with both clients."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_dropped_connection_raises_dub_error_without_cause(
         make(retry_config=None).get("ext_1", timeout_ms=200 if slow else 20_000)
     assert type(caught.value) is cls
     assert caught.value.__cause__ is None
-    # What requests and aiohttp raise holds the request, and with it the token.
+    # The exceptions of requests and aiohttp reference the request, which contains the token.
     assert caught.value.__context__ is None or cls is errors.ResponseValidationError
 
 

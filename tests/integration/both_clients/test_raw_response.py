@@ -1,4 +1,4 @@
-"""``with_raw_response``: responses before they are converted."""
+"""Test ``with_raw_response``: responses before their conversion."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CALLS: dict[str, Any] = {
 
 @pytest.fixture
 def raw(customers: Any) -> Any:
-    """The raw endpoints of either client."""
+    """Return the raw endpoints of either client."""
     return raw_of(customers)
 
 

@@ -1,4 +1,4 @@
-"""Retries, deadlines and exactly once, as both clients keep them. No sleep is real."""
+"""Test retries, deadlines and writes applied once with both clients, without real sleeps."""
 
 from __future__ import annotations
 

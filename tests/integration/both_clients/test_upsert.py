@@ -1,4 +1,4 @@
-"""``upsert()``, ``upsert_many()`` and ``update_many()``."""
+"""Test ``upsert()``, ``upsert_many()`` and ``update_many()``."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def test_upsert_of_an_existing_customer_updates_the_customer(fake: FakeDub, cust
     body = operations.CreateCustomerRequestBody("u/1", email=None, name="Ada", country="GB")
     updated = customers.upsert(body)
     assert (updated.id, updated.name, updated.email) == (known.id, "Ada", None)
-    assert updated.country == "FR"  # the server does not write it in an update
+    assert updated.country == "FR"  # the server ignores it in an update
     assert methods(fake) == ["PATCH"]
 
 
 def test_upsert_updates_a_concurrently_created_customer(fake: FakeDub, customers: Any) -> None:
-    # The other worker is between our PATCH and our POST.
+    # Another worker creates the customer between the PATCH and the POST.
     class Rival(faults.Fault):
         def apply(self, execute: Any, now: float) -> Any:
             fake.add(external_id="u/1", country="FR", name="Bo")

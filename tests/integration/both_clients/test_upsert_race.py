@@ -1,4 +1,4 @@
-"""Upserts and ensures of one customer at once, while another client deletes it."""
+"""Test concurrent upserts and ensures of one customer while another client deletes it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BODY = {"external_id": "a", "country": "GB", "name": "Ada"}
 
 
 class Deleted(faults.Fault):
-    """Another client has created the customer, and deletes it after the request."""
+    """A customer of another client, which deletes it after the request."""
 
     def __init__(self, fake: FakeDub) -> None:
         self._fake = fake
@@ -115,7 +115,7 @@ def test_upsert_creates_a_customer_deleted_before_the_update(
     fake.faults.add(Deleted(fake), method="POST", times=4)
     assert CREATING[name](customers).external_id == "a"
     assert len(fake.customers) == 1
-    assert skips.slept == [0.375, 0.75, 1.5, 3.0]  # the default policy, in the middle of its jitter
+    assert skips.slept == [0.375, 0.75, 1.5, 3.0]  # the default policy with the mean of its jitter
 
 
 @pytest.mark.parametrize("name", CREATING)
@@ -127,7 +127,7 @@ def test_upsert_of_repeatedly_deleted_customer_raises_conflict(
     text = rf"^409 conflict: {name}\(\) could neither find nor create the customer with external_id"
     with pytest.raises(errors.Conflict, match=rf"{text} 'a': other clients create and delete this"):
         CREATING[name](customers)
-    assert 0.5 < sum(skips.slept) < 1  # requests take real time, a little
+    assert 0.5 < sum(skips.slept) < 1  # requests take some real time
 
 
 def test_upsert_without_retries_of_deleted_customer_raises(

@@ -1,4 +1,4 @@
-"""Views of a client with other defaults."""
+"""Test views of a client with other defaults."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ QUICK = RetryConfig("backoff", BackoffStrategy(1, 2, 1.5, 60_000), True)
 
 
 def wrap(customers: Any, **options: Any) -> Any:
-    """A view of either client; of the asynchronous one it is driven, too."""
+    """Return a view of either client, with synchronous methods."""
     if isinstance(customers, CustomersConsumer):
         return customers.with_options(**options)
     return type(customers)(customers.loop, customers.consumer.with_options(**options))
@@ -60,7 +60,7 @@ def test_with_options_timeout_limits_every_call(fake: FakeDub, make: Any) -> Non
     with pytest.raises(errors.APITimeoutError):
         view.count()
     with pytest.raises(errors.APITimeoutError):
-        view.count(timeout_ms=None)  # the default, which is the view's
+        view.count(timeout_ms=None)  # the default, which is that of the view
     assert view.count(timeout_ms=20_000) == 0
 
 
