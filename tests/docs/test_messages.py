@@ -114,11 +114,9 @@ def messages() -> str:
     """Return the list for the present code."""
     lines = []
     for path in sorted((ROOT / "dub_uplink").rglob("*.py")):
-        texts_of_module = sorted(set(messages_of(ast.parse(path.read_text("utf-8")))))
-        if texts_of_module:
-            formatted = [
-                f"  {function}: {' '.join(text.split())}" for _, function, text in texts_of_module
-            ]
+        entries = sorted(set(messages_of(ast.parse(path.read_text("utf-8")))))
+        if entries:
+            formatted = [f"  {function}: {' '.join(text.split())}" for _, function, text in entries]
             lines += [path.relative_to(ROOT).as_posix(), *dict.fromkeys(formatted), ""]
     return "\n".join(lines)
 
