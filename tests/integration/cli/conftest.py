@@ -1,7 +1,7 @@
-"""Runs the installed command: as a process, also at a terminal, or within this one.
+"""Run the command as a process, in a terminal, or within the process of the tests.
 
-What depends on the process (signals, pipes, colours, the encoding) is tested in one; the rest needs
-none, and a process takes most of a second.
+Tests of signals, pipes, colours and encodings start a process. The other tests do not, because a
+process takes most of a second.
 """
 
 from __future__ import annotations
@@ -30,26 +30,28 @@ if TYPE_CHECKING:
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
-# What would make the output depend on who runs the tests.
+# Variables of the developer's environment that change the output.
 UNWANTED = ("CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "TERM")
-UNWANTED += ("PYTHONUNBUFFERED",)  # a failure to write then comes when the buffer is flushed
+UNWANTED += (
+    "PYTHONUNBUFFERED",
+)  # with it, a failure to write occurs at once and not at the flush of the buffer
 
 
 @pytest.fixture(scope="session")
 def environment(unmeasured_processes: None) -> dict[str, str]:
-    """The environment of a plain 80-column terminal without an API key."""
-    kept = {
+    """Return the environment of an 80-column terminal without an API key."""
+    variables = {
         name: value
         for name, value in os.environ.items()
         if name not in UNWANTED and not name.startswith("DUB_")
     }
-    return {**kept, "COLUMNS": "80", "TERM": "xterm-256color", "PYTHONUTF8": "1"}
+    return {**variables, "COLUMNS": "80", "TERM": "xterm-256color", "PYTHONUTF8": "1"}
 
 
 @pytest.fixture(scope="session")
 def run(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Call it with the arguments of ``dub-uplink``; ``env`` adds variables."""
-    # From an empty directory, so that it is the installed package that runs.
+    """Run ``dub-uplink`` with these arguments in a process; ``env`` adds variables."""
+    # The empty directory makes Python import the installed package.
     empty = tmp_path_factory.mktemp("empty")
 
     def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -69,7 +71,7 @@ def run(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def live() -> Iterator[tuple[FakeDub, dict[str, str]]]:
-    """A fake in the place of Dub, and the variables that lead to it."""
+    """Serve a fake and return it with the variables that point to it."""
     fake = FakeDub(token="dub_test", default_program="prog_1")
     with fake.serve() as url:
         yield fake, {"DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
@@ -77,9 +79,9 @@ def live() -> Iterator[tuple[FakeDub, dict[str, str]]]:
 
 @pytest.fixture
 def invoke(live: tuple[FakeDub, dict[str, str]]) -> Iterator[Callable[..., Result]]:
-    """Call it with the arguments of ``dub-uplink``, to run them on ``live`` within this process.
+    """Run ``dub-uplink`` with these arguments on ``live`` within this process.
 
-    ``env`` adds variables; those that are ``None`` are taken away.
+    ``env`` adds variables; ``None`` removes one.
     """
     from click.testing import CliRunner
 
@@ -101,12 +103,12 @@ def invoke(live: tuple[FakeDub, dict[str, str]]) -> Iterator[Callable[..., Resul
 
 @pytest.fixture
 def invoke_apart(live: tuple[FakeDub, dict[str, str]]) -> Iterator[Callable[..., Result]]:
-    """As ``invoke``, for tests that tell stdout from stderr."""
+    """Like ``invoke``, with separate stdout and stderr."""
     from click.testing import CliRunner
 
     from dub_uplink._cli.commands import cli
 
-    # Until 8.2 click mixed the two unless told otherwise.
+    # Before click 8.2, CliRunner mixes the two by default.
     mixes = "mix_stderr" in inspect.signature(CliRunner).parameters
     options: dict[str, Any] = {"mix_stderr": False} if mixes else {}
     before = signal.getsignal(signal.SIGINT)
@@ -119,7 +121,7 @@ def invoke_apart(live: tuple[FakeDub, dict[str, str]]) -> Iterator[Callable[...,
     signal.signal(signal.SIGINT, before)
 
 
-# Makes the terminal on its standard input the one that /dev/tty and Ctrl-C mean.
+# Makes the terminal on the standard input the controlling terminal of the process.
 AT_TERMINAL = """
 import fcntl, os, sys, termios
 os.setsid()
@@ -129,65 +131,65 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 class Terminal:
-    """Python at a terminal of so many columns; ``shown`` is what was on it so far."""
+    """A Python process in a terminal with a number of columns; ``shown`` is its output."""
 
     def __init__(self, arguments: tuple[str, ...], env: dict[str, str], columns: int) -> None:
         import fcntl
         import termios
 
-        self._ours, theirs = os.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        self._controller, tty = os.openpty()
+        fcntl.ioctl(tty, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         command = [sys.executable, *arguments]
         self.process = subprocess.Popen(
             [sys.executable, "-S", "-E", "-c", AT_TERMINAL, *command],
             env={name: value for name, value in env.items() if name != "COLUMNS"},
-            stderr=theirs,
-            stdin=theirs,
-            stdout=theirs,
+            stderr=tty,
+            stdin=tty,
+            stdout=tty,
         )
-        os.close(theirs)
+        os.close(tty)
         self.shown = ""
 
     def wait_for(self, text: str, seconds: float = 30) -> None:
-        """Read on until a text is shown."""
+        """Read the output until it contains a text."""
         end = time.monotonic() + seconds
         while text not in self.shown:
             assert time.monotonic() < end, self.shown
             assert self._read(0.2), self.shown
 
     def send(self, keys: str) -> None:
-        """Type something; ``\\x03`` is Ctrl-C."""
-        os.write(self._ours, keys.encode())
+        """Send keys; ``\\x03`` is Ctrl-C."""
+        os.write(self._controller, keys.encode())
 
     def finish(self, seconds: float = 30) -> int:
-        """Read on to the end, and return the exit status."""
+        """Read the output to its end, and return the exit status."""
         end = time.monotonic() + seconds
         while self._read(0.2):
             assert time.monotonic() < end, self.shown
         return self.process.wait(timeout=seconds)
 
     def close(self) -> None:
-        """End what is still running."""
+        """Kill the process."""
         self.process.kill()
         self.process.wait()
-        os.close(self._ours)
+        os.close(self._controller)
 
     def _read(self, seconds: float) -> bool:
-        if select.select([self._ours], [], [], seconds)[0]:
+        if select.select([self._controller], [], [], seconds)[0]:
             try:
-                got = os.read(self._ours, 65536)
-            except OSError:  # on Linux, the end
+                data = os.read(self._controller, 65536)
+            except OSError:  # Linux raises this at the end of the output
                 return False
-            self.shown += got.decode("utf-8", "replace").replace("\r\n", "\n")
-            return bool(got)
+            self.shown += data.decode("utf-8", "replace").replace("\r\n", "\n")
+            return bool(data)
         return True
 
 
 @pytest.fixture
 def terminal(environment: dict[str, str]) -> Iterator[Callable[..., Terminal]]:
-    """Start the command at a terminal: ``terminal(*arguments, env=…, columns=80)``.
+    """Start the command in a terminal: ``terminal(*arguments, env=…, columns=80)``.
 
-    With ``code``, a program of Python runs in its place.
+    ``code`` runs a Python program instead of the command.
     """
     pytest.importorskip("termios")
     with contextlib.ExitStack() as stack:

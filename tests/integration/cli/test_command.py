@@ -1,4 +1,4 @@
-"""The command as a whole: its help, its version, and what it says to a mistake."""
+"""Test the help, the version and the usage errors of the command."""
 
 from __future__ import annotations
 
@@ -107,6 +107,6 @@ def test_every_example_in_the_help_is_accepted(path: tuple[str, ...]) -> None:
         words = shlex.split(example)
         depth = 2 if words[0] == "customers" else 1
         command = command_at(tuple(words[:depth]))
-        # Below the root, as in use: click caches the help option with the names of the context.
+        # Below the root command: click caches the help option with the names of the context.
         root = click.Context(cli, **cli.context_settings)
         command.make_context(command.name, words[depth:], parent=root)

@@ -1,4 +1,4 @@
-"""How customers are written: widths, JSON that survives, nothing that steers a terminal."""
+"""Test the output of customers: column widths, JSON, and control characters."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from dub_uplink._cli.io.records import format_json, list_column_names
 from dub_uplink._customers.schemas import CustomerSchema
 
 TEXT = st.text() | st.none()
-# In milliseconds as the server writes them today, or finer as it may tomorrow.
+# Dub sends milliseconds; other precisions are also valid.
 MILLISECONDS = st.datetimes().map(lambda moment: moment.isoformat(timespec="milliseconds") + "Z")
 MICROSECONDS = (
     st.datetimes()
@@ -66,7 +66,7 @@ CUSTOMER = st.fixed_dictionaries(
 
 
 class Terminal(io.StringIO):
-    """What is written to a terminal."""
+    """A stream that is a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -108,9 +108,9 @@ def test_column_widths_fit_the_limit_or_keep_one_column(
     widths = fit_column_widths(natural, floors, width)
     assert sum(widths) + 2 * (len(widths) - 1) <= width or len(widths) == 1
     columns = list(zip(widths, natural, floors, strict=False))
-    for got, wanted, floor in columns:
-        assert min(wanted, floor) <= got <= wanted
-    # The widest loses first: none that could give more is left much wider than one that gave.
+    for width_of_column, wanted, floor in columns:
+        assert min(wanted, floor) <= width_of_column <= wanted
+    # Shrink the widest column first: shrunk columns and other shrinkable columns end up equal.
     giving = [got for got, wanted, floor in columns if got > min(wanted, floor)]
     gave = [got for got, wanted, _ in columns if got < wanted]
     assert not giving or not gave or max(giving) <= min(gave) + 1

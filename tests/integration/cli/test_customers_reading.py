@@ -1,4 +1,4 @@
-"""``customers list`` and ``customers get``: what they ask for, and what they write."""
+"""Test the requests and the output of ``customers list`` and ``customers get``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Invoke = Callable[..., Result]
     Live = tuple[FakeDub, dict[str, str]]
 
-# As a server of tomorrow might send it: with fields and values that nobody knows today.
+# A future server might send unknown fields and values.
 SENT: dict[str, Any] = {
     "id": "cus_1",
     "name": "Zoë \U0001f600 \u202e",
@@ -56,7 +56,7 @@ SENT: dict[str, Any] = {
 
 def table(done: Result) -> list[dict[str, str]]:
     assert done.exit_code == 0, done.output
-    # From the bytes: the runner's text has other line ends.
+    # Read the bytes, because the text of the runner has other line ends.
     return list(csv.DictReader(io.StringIO(done.stdout_bytes.decode())))
 
 

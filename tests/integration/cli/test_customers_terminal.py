@@ -1,4 +1,4 @@
-"""What depends on the process: terminals and their keys, pipes, full disks, signals, shells."""
+"""Test terminals and their keys, pipes, full disks, signals and shells."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ def test_help_loads_neither_commands_nor_client_libraries(tmp_path: Path) -> Non
 
 @pytest.fixture
 def on_path(tmp_path: Path) -> str:
-    """A PATH on which ``dub-uplink`` is the command under test."""
+    """Return a PATH on which ``dub-uplink`` is the command under test."""
     script = tmp_path / "bin" / "dub-uplink"
     script.parent.mkdir()
     script.write_text(f'#!/bin/sh\nexec {" ".join(COMMAND)} "$@"\n')
@@ -217,7 +217,7 @@ def on_path(tmp_path: Path) -> str:
 
 
 def test_bash_completion_suggests_commands_and_values(shell: Any, on_path: str) -> None:
-    # What readline does at a Tab: call the function with the words, then look into COMPREPLY.
+    # Do what readline does at a Tab: call the function with the words, then read COMPREPLY.
     done = shell(
         """
         eval "$(dub-uplink completion bash)"

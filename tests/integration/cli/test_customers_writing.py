@@ -1,4 +1,4 @@
-"""``customers create``, ``update`` and ``delete``: what they send, and what they refuse."""
+"""Test the requests and the rejected input of ``customers create``, ``update`` and ``delete``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``dub-uplink demo``, on the embedded fake and, as far as no network allows, live."""
+"""Test ``dub-uplink demo`` with the embedded fake, and its live mode without a network."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COMMAND = [sys.executable, "-m", "dub_uplink", "demo"]
 
 @pytest.fixture(scope="module")
 def demo(run: Run) -> subprocess.CompletedProcess[str]:
-    """A demo that ran to its end, into a pipe."""
+    """Run a demo to its end, with a pipe as output."""
     return run("demo")
 
 
@@ -59,7 +59,7 @@ def test_demo_steps_show_the_executed_code() -> None:
     for step in steps:
         ast.parse(step.code)
         assert {line.strip() for line in step.code.splitlines()} <= lines
-    # Every statement of the tour is shown: only docstring, comments, and yields are not.
+    # The demo shows every statement of the tour, without docstring, comments and yields.
     shown = "\n".join(step.code for step in steps)
     assert shown.count("s.customers.") == Path(tour.__code__.co_filename).read_text().split(
         "def live_tour"
@@ -136,7 +136,7 @@ def test_demo_ctrl_c_exits_without_traceback(started: Any, at_best: Any) -> None
             ended: int = process.wait(timeout=30)
             return ended
 
-    # 0 where this machine stood still and the demo was done before.
+    # 0 if the demo was complete before the signal, on a busy machine
     assert at_best(status, lambda ended: ended != 0) != 0
 
 

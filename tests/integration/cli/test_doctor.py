@@ -1,4 +1,4 @@
-"""``dub-uplink doctor``: each problem with its hint, within its time, and no secret."""
+"""Test that ``dub-uplink doctor`` reports problems with hints, in time and without secrets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SECRET = "s3cr3t"
 
 @pytest.fixture
 def doctor() -> Doctor:
-    """Run it with these arguments, and these variables beside the tests' own."""
+    """Run the doctor with these arguments and additional variables."""
 
     def run(*arguments: str, **variables: str) -> Result:
         env = {"DUB_API_KEY": "dub_test", **variables}
@@ -41,10 +41,10 @@ def doctor() -> Doctor:
 
 
 def line(report: str, name: str) -> str:
-    """What the report says of something, and the hint below it."""
-    found = re.search(rf"^[ !] {re.escape(name)} +(.*(?:\n +-> .*)?)", report, re.MULTILINE)
-    assert found is not None, report
-    return found[1]
+    """Return the line of a check in the report, with the hint below it."""
+    match = re.search(rf"^[ !] {re.escape(name)} +(.*(?:\n +-> .*)?)", report, re.MULTILINE)
+    assert match is not None, report
+    return match[1]
 
 
 def test_doctor_with_valid_api_key_passes_and_sends_one_request(
@@ -124,11 +124,11 @@ def test_doctor_refused_connection_exits_with_5(doctor: Doctor, serving: Any) ->
     assert done.exit_code == 5
     assert "Connection refused" in line(done.output, "TCP")
     assert "-> check that the server is running" in line(done.output, "TCP")
-    assert "HTTP  " not in done.output, "one problem is enough"
+    assert "HTTP  " not in done.output, "the checks end at the first problem"
 
 
 def test_doctor_unknown_host_exits_with_5(doctor: Doctor) -> None:
-    # Too long for a label of a name: refused without asking anybody.
+    # Too long for a DNS label: rejected without a query.
     done = doctor("--server-url", f"https://{'x' * 70}.invalid")
     assert done.exit_code == 5
     assert "cannot resolve xxx" in line(done.output, "DNS")
@@ -142,9 +142,9 @@ def test_doctor_with_a_slow_server_ends_within_the_timeout(
     server = serving(**behaviour)
     started = time.monotonic()
     done = doctor("--timeout", "0.3", DUB_SERVER_URL=server.url)
-    assert time.monotonic() - started < 10  # far below the 30 s of a client that is told nothing
+    assert time.monotonic() - started < 10  # far below the default timeout of 30 s
     assert done.exit_code == 5
-    # Of the last step or, on a machine that is busy, of one before.
+    # The timeout occurs in the last step or, on a busy machine, in an earlier one.
     assert "--timeout" in done.output.partition("Server")[2]
 
 
@@ -172,7 +172,7 @@ def test_doctor_invalid_url_exits_with_2(doctor: Doctor, url: str) -> None:
 
 def test_doctor_warns_about_an_api_key_sent_over_http(doctor: Doctor) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # it is told in the report, not beside it
+        warnings.simplefilter("error")  # in the report, not outside of it
         done = doctor("--server-url", f"http://{'x' * 70}.invalid")
     assert "-> the token goes unencrypted" in line(done.output, "URL")
 
@@ -279,7 +279,7 @@ def test_doctor_reports_proxies_and_netrc(doctor: Doctor, tmp_path: Path) -> Non
     ],
 )
 def test_doctor_hides_credentials_of_a_proxy(doctor: Doctor, proxy: str) -> None:
-    secret = f"{SECRET}{'x' * 64}"  # so long that no host can have that name
+    secret = f"{SECRET}{'x' * 64}"  # too long for a host name
     value = proxy.format(secret, secret)
     done = doctor(
         "--timeout", "1", "--server-url", "http://dub.invalid", HTTP_PROXY=value, http_proxy=value
@@ -335,7 +335,7 @@ def test_doctor_reports_an_outdated_package(
     (tmp_path / "tenacity-8.0.dist-info" / "METADATA").write_text("Name: tenacity\nVersion: 8.0\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     done = doctor("--server-url", "nonsense")
-    assert done.exit_code == 2  # the highest of its codes, that of the URL
+    assert done.exit_code == 2  # the highest of the exit codes, that of the URL
     told = line(done.output, "tenacity")
     assert told.startswith("8.0, but >=8.4.1 is required\n")
     assert '-> pip install "tenacity>=8.4.1"' in told

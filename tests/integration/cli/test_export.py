@@ -1,4 +1,4 @@
-"""``customers export`` on a served fake: what is in the file, and that it is whole or not there."""
+"""Test the files of ``customers export``: their content, and that no incomplete file remains."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     Invoke = Callable[..., Result]
     Live = tuple[FakeDub, dict[str, str]]
 
-#: Names that are hard to write to a file of lines and cells.
+#: Names that are difficult to write to files of lines and cells.
 NASTY = (
     'a "quoted" one',
     "a, comma; and\ttab",
@@ -111,7 +111,7 @@ def test_export_can_be_imported_unchanged(
             country="GB",
             link={"id": "l", "url": "https://example.com/?q=1,2"},
         )
-    # Not the avatar: Dub hosts each picture itself, under a URL of its own.
+    # Without the avatar, because Dub hosts a copy of each picture at another URL.
     fields = ("external_id", "name", "email", "stripe_customer_id", "country")
 
     def stored() -> set[tuple[Any, ...]]:
@@ -137,7 +137,7 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-#: CSV has no way to write NUL.
+#: CSV cannot represent NUL.
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
 
 
@@ -346,7 +346,7 @@ def test_export_keeps_a_symbolic_link(invoke: Invoke, live: Live, tmp_path: Path
 
 
 def broken(invoke: Invoke, live: Live, target: Path, *options: str) -> Result:
-    """An export of 2,550 customers that fails at the page after 1,900."""
+    """Return an export of 2,550 customers that fails at the page after 1,900 customers."""
     live[0].add_many(2_550)
     for _ in range(21):
         live[0].faults.add(faults.Delay(0))
@@ -368,7 +368,7 @@ def test_export_resumes_after_a_failure(
     saved = json.loads(target.with_name(target.name + ".part.json").read_text())
     assert saved["bytes"] == part.stat().st_size
     with part.open("a") as file:
-        file.write('{"id": "torn')  # as a killed process leaves it
+        file.write('{"id": "torn')  # like after a killed process
     asked = len(live[0].requests)
     done = invoke("customers", "export", "--resume", str(target))
     assert (done.exit_code, f"Continuing after {saved['customers']:,}" in done.stderr) == (0, True)

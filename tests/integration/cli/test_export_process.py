@@ -1,4 +1,4 @@
-"""``customers export`` as a process: killed, interrupted, with nobody to read."""
+"""Test exports that are killed, interrupted, or have a closed output pipe."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_export_resumes_after_kill_and_interrupt(
         env = {**environment, "DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
         for how, status in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)):
             before = customers()
-            # It comes so far and no further.
+            # Twelve requests succeed; the next one gets no response.
             fake.faults.add(faults.Delay(0), times=12)
             fake.faults.add(faults.Delay(60), times=None)
             with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""What each failure ends with: its exit code, and one line with the hint that helps."""
+"""Test the exit code and the message with a hint of each failure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Run = Callable[..., subprocess.CompletedProcess[str]]
     Live = tuple[FakeDub, dict[str, str]]
 
-#: How Dub's message begins if the key does not look like the key of a workspace.
+#: The message of Dub starts so if the key does not have the format of an API key.
 NO_WORKSPACE = "Workspace ID not found. Did you forget to include a `workspaceId` query parameter?"
 LIST = ("customers", "list", "--no-retries")
 
@@ -176,7 +176,7 @@ def test_connection_options_are_passed_to_the_client(
     invoke: Invoke, run: Run, serving: Any
 ) -> None:
     server = serving(raw=[b"", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"])
-    # A process: in this one the rate limits of other tests may still log.
+    # A separate process, because the rate limits of other tests may still log in this one.
     listed = run(
         *("customers", "list", "--server-url", server.url, "-v"), env={"DUB_API_KEY": "dub_test"}
     )

@@ -1,4 +1,4 @@
-"""``customers import`` on a served fake: what is sent, what is reported, and how it ends."""
+"""Test the requests, the report and the end of ``customers import`` with a served fake."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def invoke(invoke_apart: Invoke) -> Invoke:
 
 @pytest.fixture
 def people(tmp_path: Path) -> Path:
-    """Ten good rows."""
+    """Return a file of ten valid rows."""
     path = tmp_path / "people.csv"
     write(path, range(10))
     return path
@@ -198,7 +198,7 @@ def test_failed_rows_file_does_not_replace_another_file(
     numbered = people.with_name("people.failed-2.csv")
     assert (failed.read_text(), numbered.stat().st_mode & 0o777) == (other, 0o600)
     assert f"The failed rows are in {numbered}. " in done.stderr
-    # The same rows fail again: they are there already.
+    # The same rows fail again, because the customers exist.
     assert invoke("customers", "import", str(numbered)).exit_code == 1
     assert not people.with_name("people.failed-3.csv").exists()
 
@@ -339,7 +339,7 @@ def test_row_with_a_500_response_is_counted_as_remaining(
     assert done.exit_code == 5
     assert last(done) == "10 rows: 9 created, 0 updated, 0 skipped, 0 failed, 1 remaining"
     assert "1 row had no usable response" in done.stderr
-    # It was created anyway, and now counts as created instead of as a conflict.
+    # The customer was created, and now counts as created instead of as a conflict.
     done = invoke("customers", "import", str(people))
     assert (done.exit_code, last(done)) == (
         0,
@@ -351,7 +351,7 @@ def test_rows_without_usable_response_are_reported(
     invoke: Invoke, live: Live, people: Path
 ) -> None:
     write(people, range(4))
-    # The last one is the 429, because other rows would wait.
+    # The last request is the 429, because other rows would also wait.
     for fault in (faults.Status(500), faults.Delay(0), faults.Status(500), faults.RateLimited(9)):
         live[0].faults.add(fault)
     done = invoke("customers", "import", "--no-retries", "--workers", "1", str(people))

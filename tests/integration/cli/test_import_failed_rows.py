@@ -1,4 +1,4 @@
-"""The file of failed rows: when it is written, and what it replaces."""
+"""Test the file of failed rows: its creation and replacement."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COMMAND = ("customers", "import", "--workers", "1", "--no-retries", "people.csv"
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current directory, with a file of ten rows."""
+    """Change to a directory with a file of ten rows."""
     monkeypatch.chdir(tmp_path)
     rows = "".join(f"u{number},GB\n" for number in range(10))
     (tmp_path / "people.csv").write_text(f"external_id,country\n{rows}")
@@ -44,7 +44,7 @@ def failed_ids(path: Path) -> list[str]:
 
 
 def stop_after(fake: FakeDub, requests: int) -> None:
-    """Have u1 and u9 exist, and all requests after the first ones fail."""
+    """Add u1 and u9, and let the requests after the first ones fail."""
     fake.add(external_id="u1")
     fake.add(external_id="u9")
     fake.faults.add(faults.Delay(0), times=requests)
@@ -155,7 +155,7 @@ def test_escaped_id_in_a_failed_rows_file_is_unescaped(
     rows = list(csv.reader(text.splitlines()))
     failed.write_text("\n".join(",".join(row[:count]) for row in rows))
     done = invoke_apart(*COMMAND[:-1], "--on-conflict", "skip", *options, str(failed))
-    if options and "reason" not in header:  # nothing shows that the command wrote the file
+    if options and "reason" not in header:  # the file has no marker of the command
         assert "is sent with its first apostrophe; to remove it" in done.stderr
     else:
         assert "is sent without its first apostrophe" in done.stderr

@@ -1,4 +1,4 @@
-"""``customers import`` on the files that other programs write; as a process on standard input."""
+"""Test imports of the files of other programs, and of standard input."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_workbook_import_without_openpyxl_shows_install_command(
 ) -> None:
     path = tmp_path / "a.xlsx"
     path.write_bytes(b"PK\x03\x04")
-    # As where the extra is not installed: nothing there is called openpyxl.
+    # As without the extra: no module is named openpyxl.
     hidden = (
         "import importlib.util as u, sys; find = u.find_spec;"
         "u.find_spec = lambda name, *a: None if name == 'openpyxl' else find(name, *a);"
@@ -300,7 +300,7 @@ def test_failed_and_problem_files_are_next_to_the_journal(
         "a.problems.csv",
     ]
     assert [p.name for p in source.iterdir()] == ["a.csv"]
-    # They hold personal data, as an export does.
+    # The files contain personal data.
     assert {p.stat().st_mode & 0o777 for p in other.iterdir()} == {0o600}
 
 
@@ -309,7 +309,7 @@ def test_problems_are_printed_if_the_problem_file_is_unwritable(
 ) -> None:
     path = tmp_path / "a.csv"
     path.write_text(HEADER + "u1,x,,GB\n" * 9)
-    (tmp_path / "a.problems.csv.tmp").mkdir()  # as good as a read-only directory, to root too
+    (tmp_path / "a.problems.csv.tmp").mkdir()  # so writing fails, also for root
     done = invoke("customers", "import", "--dry-run", str(path))
     assert "email is not an email address: 9 rows, first lines 2" in done.stderr
     assert f"a.problems.csv with all problems cannot be written ({os.strerror(21)})" in done.stderr

@@ -1,4 +1,4 @@
-"""The memory of an import's process does not grow with the file."""
+"""Test that the memory of an import does not grow with the file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("click")
 
-# The peak of this process alone: ru_maxrss would count what it was before it became Python.
+# The peak of this process: ru_maxrss would include the time before exec.
 MEASURED = """
 import atexit, re, sys
 def peak():
@@ -59,5 +59,5 @@ def test_import_memory_does_not_grow_with_the_file_size(
         assert f"{count:,} rows without problems" in done.stdout
         return int(done.stdout.split()[-1]) / 1024
 
-    # The rows as objects would take some 40 MB.
+    # The rows as Python objects take about 40 MB.
     assert peak_mb(60_000) - peak_mb(1_000) < 8

@@ -1,4 +1,4 @@
-"""What ``customers import`` shows before it sends anything, and what it asks on a terminal."""
+"""Test the preview and the confirmation of ``customers import``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``customers import`` as a process: killed, interrupted, and on a terminal."""
+"""Test imports that are killed, interrupted, or run in a terminal."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def people(tmp_path: Path) -> Path:
     return path
 
 
-def ended_by(
+def end_by_signal(
     how: signal.Signals, when: Callable[[], bool], command: list[str], env: dict[str, str]
 ) -> tuple[int, str]:
-    """Start the command, send it a signal when it is time, and give its status and stderr."""
+    """Run the command, send it a signal when ``when`` is true, and return its status and stderr."""
     with subprocess.Popen(
         [sys.executable, "-m", "dub_uplink", "customers", *command],
         env=env,
@@ -48,8 +48,8 @@ def ended_by(
         return process.returncode, err
 
 
-def go_so_far(fake: FakeDub, creates: int, then: faults.Fault) -> None:
-    """Let so many creates be carried out, some of whose responses are lost, and no more."""
+def apply_creates(fake: FakeDub, creates: int, then: faults.Fault) -> None:
+    """Apply a number of creates, drop some of their responses, and fail the next ones."""
     fake.faults.clear()
     for number in range(creates):
         lost = {5: faults.DropAfter(), 15: faults.Truncate(9)}.get(number % 20)
@@ -64,20 +64,20 @@ def test_import_resumed_after_kill_and_interrupt_creates_once(
         env = {**environment, "DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
         command = ["import", "--workers", "4", str(people)]
 
-        # Killed while customers were created whose responses were on their way, and in the
-        # second block of rows: the outcomes of the first one are synced before.
-        go_so_far(fake, 45, faults.Delay(60))
-        status, _ = ended_by(signal.SIGKILL, lambda: fake.customer_count > 36, command, env)
+        # The kill happens in the second block of rows, with requests in flight. The outcomes of
+        # the first block are synced.
+        apply_creates(fake, 45, faults.Delay(60))
+        status, _ = end_by_signal(signal.SIGKILL, lambda: fake.customer_count > 36, command, env)
         assert (status, fake.customer_count < ROWS) == (-signal.SIGKILL, True)
 
-        go_so_far(fake, 50, faults.RateLimited(60))
-        status, err = ended_by(signal.SIGINT, lambda: fake.customer_count > 55, command, env)
+        apply_creates(fake, 50, faults.RateLimited(60))
+        status, err = end_by_signal(signal.SIGINT, lambda: fake.customer_count > 55, command, env)
         assert (status, fake.customer_count < ROWS) == (130, True)
         assert err.splitlines()[0].startswith("Resuming: ")
         assert "Stopped; run the same command again to continue." in err
         assert "Traceback" not in err
 
-        go_so_far(fake, ROWS, faults.Delay(0))
+        apply_creates(fake, ROWS, faults.Delay(0))
         done = run("customers", *command, env=env)
         assert (done.returncode, done.stdout) == (
             0,
@@ -92,7 +92,7 @@ def test_interrupted_import_waits_for_requests_in_flight(
 ) -> None:
     with FakeDub(latency=0.7) as fake, fake.serve() as url:
         env = {**environment, "DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
-        status, err = ended_by(
+        status, err = end_by_signal(
             signal.SIGINT, lambda: len(fake.requests) > 9, ["import", str(people)], env
         )
         assert (status, "Stopped; " in err) == (130, True)
@@ -111,7 +111,7 @@ def test_resumed_import_skips_customers_of_other_clients(
             fake.add(external_id=f"user_{number}", email=f"user_{number}@example.com", country="GB")
         env = {**environment, "DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
         command = ["import", "--on-conflict", "skip", "--rate-limit", "40/second", str(people)]
-        status, _ = ended_by(signal.SIGINT, lambda: len(fake.requests) > 9, command, env)
+        status, _ = end_by_signal(signal.SIGINT, lambda: len(fake.requests) > 9, command, env)
         assert status == 130
         done = run("customers", *command, env=env)
         assert done.stdout == f"{ROWS} rows: 0 created, 0 updated, {ROWS} skipped, 0 failed\n"
@@ -170,7 +170,7 @@ def test_interrupted_commands_print_the_documented_output(
 
 
 def form_of(line: str) -> str:
-    """Return a line without what differs between runs: numbers, plurals, bars and colours."""
+    """Return a line without numbers, plurals, bars and colours, which differ between runs."""
     line = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|[━╸╺]", "", line)
     return " ".join(re.sub(r"[\d,]+", "0", line).replace("rows", "row").split())
 

@@ -1,4 +1,4 @@
-"""Rows that an import sent before it was killed, whose outcomes its journal does not have."""
+"""Test rows that were sent before a kill and have no outcome in the journal."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def fake() -> FakeDub:
 
 @pytest.fixture
 def start(fake: FakeDub, tmp_path: Path) -> Start:
-    """An import of the rows ``(external_id, email, stripe id)``, with the journal as it is."""
+    """Return an import of the rows ``(external_id, email, stripe id)`` with the present journal."""
 
     @contextlib.contextmanager
     def start(
@@ -54,8 +54,8 @@ def start(fake: FakeDub, tmp_path: Path) -> Start:
     return start
 
 
-def on_disk(folder: Path, query: str) -> list[Any]:
-    """What a query finds in the journal as a process would read it that starts after a crash."""
+def query_after_crash(folder: Path, query: str) -> list[Any]:
+    """Return the result of a query on the journal files, like a process after a crash."""
     for name in ("journal", "journal-journal"):
         with contextlib.suppress(FileNotFoundError):
             shutil.copy(folder / name, folder / f"copy-of-{name}")
@@ -154,7 +154,7 @@ def test_update_is_sent_after_the_journal_records_the_customer(
 
     def handled(request: Any) -> Any:
         if request.method == "PATCH":
-            seen.append(on_disk(tmp_path, "SELECT outcome FROM rows") == [("exists",)])
+            seen.append(query_after_crash(tmp_path, "SELECT outcome FROM rows") == [("exists",)])
         return handle(request)
 
     monkeypatch.setattr(fake, "handle", handled)
@@ -165,7 +165,7 @@ def test_update_is_sent_after_the_journal_records_the_customer(
 
 def test_three_consecutive_server_errors_abort_the_import(fake: FakeDub, start: Start) -> None:
     rows = [(f"u{number}", "", "") for number in range(20)]
-    # Two, and then one that is well, end nothing.
+    # Two errors and a success do not abort the import.
     for fault in (*[faults.Status(500)] * 2, faults.Delay(0), *[faults.Status(503)] * 20):
         fake.faults.add(fault)
     with start(*rows) as run:
@@ -195,7 +195,7 @@ def test_row_is_sent_only_after_the_journal_records_the_row(
     handle = fake.handle
 
     def handled(request: object) -> object:
-        ((until,),) = on_disk(tmp_path, "SELECT sent_limit FROM import")
+        ((until,),) = query_after_crash(tmp_path, "SELECT sent_limit FROM import")
         begun.append(len(begun) < until)
         return handle(request)  # type: ignore[arg-type]
 
@@ -212,7 +212,7 @@ def test_reported_rows_are_already_in_the_journal_file(
     reported: list[tuple[int, int]] = []
     with start(*rows) as run:
         run.on_progress = lambda count: reported.append(
-            (count, len(on_disk(tmp_path, "SELECT * FROM rows")))
+            (count, len(query_after_crash(tmp_path, "SELECT * FROM rows")))
         )
         run.run()
     assert reported[-1] == (70, 70)
@@ -237,7 +237,7 @@ def test_change_of_the_input_file_during_the_import_stops_import(
 
 
 def delete_before_updates(fake: FakeDub, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
-    """Let another client delete the customer before an update, and create it again afterwards."""
+    """Let another client delete the customer before an update, and recreate it afterwards."""
     handle, left = fake.handle, [times]
     other = Dub("dub_test", client=fake.session())
 

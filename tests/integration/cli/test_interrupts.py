@@ -170,7 +170,7 @@ def test_interrupt_handler_leaves_an_ignored_signal_ignored() -> None:
         signal.signal(signal.SIGINT, before)
 
 
-# Python calls the hook right before it reads from the terminal, after it last looked for signals.
+# Python calls the hook before it reads from the terminal, after its last check for signals.
 INTERRUPT_BEFORE_READ = """
 import ctypes
 from dub_uplink._cli.io.text import interruptible_input
@@ -234,7 +234,7 @@ print(confirm("Ready?"), signal.getitimer(signal.ITIMER_REAL), signal.getsignal(
 """
     shown = terminal(code=code)
     shown.wait_for("[y/N]")
-    time.sleep(0.3)  # some alarms
+    time.sleep(0.3)  # several alarms
     shown.send("y\n")
     assert shown.finish() == 0
     assert "True (0.0, 0.0) 0" in shown.shown

@@ -1,4 +1,4 @@
-"""A limit that the command shares with other processes."""
+"""Test a limit that the command shares with other processes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def people(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
-    """Wait for the threads of the test, which would log during later ones."""
+    """Wait for the threads of the test, so that they do not log during later tests."""
     yield
     for thread in threading.enumerate():
         if thread.name == "dub_uplink_storage":

@@ -1,4 +1,4 @@
-"""``dub-uplink serve``: a server for any language, driven with the standard library alone."""
+"""Test ``dub-uplink serve`` with a client of the standard library."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Server:
         body: object = None,
         method: str | None = None,
     ) -> tuple[int, Any]:
-        """The status and the JSON of an answer."""
+        """Return the status and the JSON of a response."""
         request = urllib.request.Request(
             self.url + path,
             data=None if body is None else json.dumps(body).encode(),
@@ -68,7 +68,7 @@ class Server:
                 return error.code, json.load(error)
 
     def stop(self, with_signal: signal.Signals = signal.SIGINT) -> tuple[int, str, str]:
-        """Its exit status, and what it wrote since its greeting."""
+        """Stop the server; return its exit status and its output after the greeting."""
         self.process.send_signal(with_signal)
         out, err = self.process.communicate(timeout=20)
         return self.process.returncode, out, err
@@ -186,7 +186,7 @@ def test_serve_admin_token_without_admin_is_rejected(
     done = CliRunner().invoke(cli, ["serve", "--no-admin", "--admin-token", "s3cret"])
     assert done.exit_code == 2
     assert "--admin-token has no effect with --no-admin" in done.output
-    # The variable may be set for all servers of a machine.
+    # The variable may be set for all servers on a machine.
     monkeypatch.setitem(environment, "DUB_FAKE_ADMIN_TOKEN", "s3cret")
     with serve("--no-admin") as server:
         assert _admin(server, "s3cret") == 404

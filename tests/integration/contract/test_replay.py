@@ -1,8 +1,8 @@
-"""Every recorded exchange with Dub's own routes goes through the client.
+"""Replay recorded exchanges with the routes of Dub through the client.
 
-Each recorded answer, served on a socket, becomes the right object or error, field by field. Each
-recorded request that the client can make is what it sends; the others it refuses, or cannot be
-asked for.
+A server on a socket sends each recorded response, which must become the right object or error,
+field by field. The client must send each recorded request unchanged, or must reject it. Some
+recorded requests cannot be made with the client.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from dub_uplink import CustomersConsumer
 from dub_uplink.models import components, errors, operations
 
 RECORDED = Path(__file__).with_name("customers.jsonl")
-MOMENT = "2026-08-21T21:14:02.000Z"
-WHEN = dt.datetime(2026, 8, 21, 21, 14, 2, tzinfo=dt.timezone.utc)
+CREATED_AT = "2026-08-21T21:14:02.000Z"
+CREATED = dt.datetime(2026, 8, 21, 21, 14, 2, tzinfo=dt.timezone.utc)
 
 
 def steps() -> list[tuple[str, dict[str, Any]]]:
-    """Every exchange with the name of its scenario, its placeholders filled in."""
-    found = []
+    """Return all exchanges with the names of their scenarios and values for placeholders."""
+    exchanges = []
     for line in RECORDED.read_text(encoding="utf-8").splitlines():
         scenario = json.loads(line)
         for number, step in enumerate(scenario["steps"], 1):
-            found.append((f"{scenario['scenario']}, {number}", filled(step)))
-    return found
+            exchanges.append((f"{scenario['scenario']}, {number}", filled(step)))
+    return exchanges
 
 
 def filled(value: Any) -> Any:
@@ -42,7 +42,7 @@ def filled(value: Any) -> Any:
     if isinstance(value, list):
         return [filled(item) for item in value]
     if value == "<datetime>":
-        return MOMENT
+        return CREATED_AT
     if value == "<name>":
         return "Brave Falcon"
     return re.sub(r"^(/customers/)?\$(\d+)\.id$", r"\1cus_\2", value) if _text(value) else value
@@ -60,7 +60,7 @@ NUMBERS = {"page", "pageSize"}
 
 
 def call(request: dict[str, Any], customers: CustomersConsumer) -> Callable[[], Any]:
-    """The call of the client that asks for what this request asks for."""
+    """Return the call of the client for a recorded request."""
     method, customer_id = request["method"], request["path"].removeprefix("/customers").lstrip("/")
     query = {name: typed(name, value) for name, value in request.get("query", {}).items()}
     if method == "POST":
@@ -75,24 +75,24 @@ def call(request: dict[str, Any], customers: CustomersConsumer) -> Callable[[], 
 
 
 def typed(name: str, value: str) -> Any:
-    """A query value as a caller of the client has it."""
+    """Return a query value with the type of the argument."""
     if name in NUMBERS and value.isdecimal():
         return int(value)
     return {"true": True, "false": False}.get(value, value)
 
 
-def kind(request: dict[str, Any]) -> str:
-    """What the client makes of a recorded request."""
+def handling(request: dict[str, Any]) -> str:
+    """Return whether the client sends, rejects, or cannot make a recorded request."""
     authorization = request.get("headers", {"Authorization": "Bearer dub_test"})
     if not authorization.get("Authorization", "").startswith("Bearer "):
-        return "cannot be asked for: no bearer token"
+        return "cannot be made: no bearer token"
     if "body" in request:
-        return "cannot be asked for: not JSON"
+        return "cannot be made: not JSON"
     return "refused" if refused(request) else "sent"
 
 
 def refused(request: dict[str, Any]) -> bool:
-    """Whether the client must refuse it: what the server refuses, or drops, whatever it holds."""
+    """Return whether the client must reject a request that the server rejects or shortens."""
     body, query = request.get("json", {}), request.get("query", {})
     if request["method"] in ("POST", "PATCH"):
         if not isinstance(body, dict) or "nickname" in body:
@@ -112,12 +112,12 @@ def refused(request: dict[str, Any]) -> bool:
 
 
 def test_recorded_requests_are_all_replayed() -> None:
-    counted = collections.Counter(kind(step["request"]) for _, step in STEPS)
+    counted = collections.Counter(handling(step["request"]) for _, step in STEPS)
     assert counted == {
         "sent": 100,
         "refused": 14,
-        "cannot be asked for: not JSON": 2,
-        "cannot be asked for: no bearer token": 2,
+        "cannot be made: not JSON": 2,
+        "cannot be made: no bearer token": 2,
     }
 
 
@@ -131,12 +131,12 @@ def test_recorded_request_is_sent_or_rejected_by_the_client(
     token = token.removeprefix("Bearer ")
     with CustomersConsumer(token, server_url=server.url, retry_config=None) as customers:
         asked = call(request, customers) if "body" not in request else None
-        if kind(request) == "refused":
+        if handling(request) == "refused":
             assert asked is not None
             with pytest.raises((ValueError, TypeError)):
                 asked()
             assert server.received == []
-        elif kind(request) == "sent":
+        elif handling(request) == "sent":
             assert asked is not None
             fails = recorded["status"] >= 400
             with pytest.raises(errors.APIStatusError) if fails else contextlib.nullcontext():
@@ -152,7 +152,7 @@ def test_recorded_request_is_sent_or_rejected_by_the_client(
 
 
 def expected_customer(body: dict[str, Any]) -> components.Customer:
-    """What the twelve fields of a recorded customer must become, one by one."""
+    """Return the customer for a recorded body of twelve fields."""
     assert len(body) == 12
     return components.Customer(
         id=body["id"],
@@ -164,7 +164,7 @@ def expected_customer(body: dict[str, Any]) -> components.Customer:
         country=body["country"],
         sales=body["sales"],
         sale_amount=body["saleAmount"],
-        created_at=WHEN if body["createdAt"] == MOMENT else pytest.fail("another date"),
+        created_at=CREATED if body["createdAt"] == CREATED_AT else pytest.fail("another date"),
         first_sale_at=body["firstSaleAt"],
         subscription_canceled_at=body["subscriptionCanceledAt"],
         program_id=None,
