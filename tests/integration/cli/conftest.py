@@ -32,9 +32,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 # Variables of the developer's environment that change the output.
 UNWANTED = ("CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "TERM")
-UNWANTED += (
-    "PYTHONUNBUFFERED",
-)  # with it, a failure to write occurs at once and not at the flush of the buffer
+UNWANTED += ("PYTHONUNBUFFERED",)  # it moves write errors from the flush to the write
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
-"""Time that stands still, connections that fail as scripted, and a fake Dub.
+"""Provide a clock that only sleeps advance, scripted connections, and a fake.
 
-Nothing sleeps: a client's sleeps move its own time ahead. The sockets are real.
+The tests do not wait, because the sleeps of a client advance its clock. The sockets are real.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ NOW = 1_795_333_861.424
 
 @dataclass
 class Timeline:
-    """Time that only moves when something sleeps, and what was slept.
+    """A clock that only sleeps and ``tick`` advance; ``slept`` has the seconds of each sleep.
 
-    ``tick`` moves it by hand. ``chance`` is the random number of every jitter, drawn if ``None``.
+    ``jitter`` is the random number for each jitter; ``None`` draws a new one each time.
     """
 
     now: float = 1_000.0
-    chance: float | None = 0.5
+    jitter: float | None = 0.5
     slept: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._start = self.now
 
     @property
-    def passed(self) -> float:
+    def elapsed(self) -> float:
         return self.now - self._start
 
     def tick(self, seconds: float) -> None:
@@ -47,14 +47,14 @@ class Timeline:
         self.now += seconds
 
     def unix(self) -> float:
-        return NOW + self.passed
+        return NOW + self.elapsed
 
     def clock(self, **changes: Any) -> Clock:
         parts = {
             "monotonic": lambda: self.now,
             "time": self.unix,
             "sleep": self.sleep,
-            "random": lambda: random.random() if self.chance is None else self.chance,
+            "random": lambda: random.random() if self.jitter is None else self.jitter,
         }
         return Clock(**{**parts, **changes})
 
@@ -67,7 +67,7 @@ def timeline() -> Timeline:
 def http(
     status: int = 200, body: Any = None, headers: Mapping[str, str | list[str]] | None = None
 ) -> bytes:
-    """An answer with a length; what is not bytes is written as JSON."""
+    """Return a response with a length; a body that is not bytes is encoded as JSON."""
     content = body if isinstance(body, bytes) else json.dumps([] if body is None else body).encode()
     lines = [f"HTTP/1.1 {status} Said", f"Content-Length: {len(content)}"]
     for name, value in (headers or {}).items():
@@ -82,7 +82,7 @@ def said() -> Callable[..., bytes]:
 
 @pytest.fixture
 def connect(timeline: Timeline) -> Iterator[Callable[..., CustomersConsumer]]:
-    """Make clients whose time is the timeline: ``connect(url, **arguments)``."""
+    """Make clients with the clock of the timeline: ``connect(url, **arguments)``."""
     with contextlib.ExitStack() as stack:
 
         def make(
@@ -96,14 +96,14 @@ def connect(timeline: Timeline) -> Iterator[Callable[..., CustomersConsumer]]:
 
 @pytest.fixture
 def fake(timeline: Timeline) -> Iterator[FakeDub]:
-    """A fake Dub that lives in the timeline."""
-    with FakeDub(now=timeline.unix) as made:
-        yield made
+    """Return a fake with the clock of the timeline."""
+    with FakeDub(now=timeline.unix) as fake:
+        yield fake
 
 
 @pytest.fixture
 def on_fake(fake: FakeDub, connect: Callable[..., CustomersConsumer]) -> Callable[..., Any]:
-    """Make clients of the fake, without a socket between: ``on_fake(**arguments)``."""
+    """Make clients of the fake without sockets: ``on_fake(**arguments)``."""
 
     def make(**arguments: Any) -> CustomersConsumer:
         return connect(fake.base_url, client=fake.session(), **arguments)
@@ -122,17 +122,17 @@ class Script(requests.adapters.BaseAdapter):
         super().__init__()
         self._timeline = timeline
         self._attempts = attempts
-        self.given: list[float] = []
+        self.timeouts: list[float] = []
 
     def send(self, request: Any, *_: Any, timeout: Any = None, **__: Any) -> requests.Response:
-        given = float(timeout)
-        self.given.append(given)
-        planned = self._attempts.pop(0) if len(self._attempts) > 1 else self._attempts[0]
-        if isinstance(planned, BaseException):
-            raise planned
-        seconds, status, headers = planned
-        if seconds > given:
-            self._timeline.tick(given)
+        seconds_allowed = float(timeout)
+        self.timeouts.append(seconds_allowed)
+        attempt = self._attempts.pop(0) if len(self._attempts) > 1 else self._attempts[0]
+        if isinstance(attempt, BaseException):
+            raise attempt
+        seconds, status, headers = attempt
+        if seconds > seconds_allowed:
+            self._timeline.tick(seconds_allowed)
             raise requests.ReadTimeout("timed out", request=request)
         self._timeline.tick(seconds)
         response = requests.Response()
@@ -149,7 +149,7 @@ class Script(requests.adapters.BaseAdapter):
 
 @pytest.fixture
 def script(timeline: Timeline) -> Callable[..., tuple[requests.Session, Script]]:
-    """A session that answers as scripted: ``session, script = script((0, 503, {}), …)``."""
+    """Make sessions with scripted responses: ``session, script = script((0, 503, {}), …)``."""
 
     def make(*attempts: Any) -> tuple[requests.Session, Script]:
         session = requests.Session()
@@ -162,7 +162,7 @@ def script(timeline: Timeline) -> Callable[..., tuple[requests.Session, Script]]
 
 @pytest.fixture
 def policy() -> Callable[..., RetryConfig]:
-    """A retry policy by what differs from the default: ``policy(max_elapsed_time=5_000)``."""
+    """Make retry policies from changes of the default: ``policy(max_elapsed_time=5_000)``."""
 
     def make(*, connection_errors: bool = True, **changes: Any) -> RetryConfig:
         return RetryConfig("backoff", BackoffStrategy(**changes), connection_errors)

@@ -1,4 +1,4 @@
-"""A client whose every call fails stops adding load, and one that works misses no retry."""
+"""Test that failing calls add little load, and that working clients lose no retries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dub_uplink.testing import faults
 
 
 def failures(client: Any, calls: int) -> int:
-    """How many of so many calls fail."""
+    """Return the number of calls that fail."""
     failed = 0
     for _ in range(calls):
         try:
@@ -28,7 +28,7 @@ def test_retry_budget_stops_retries_during_an_outage(fake: Any, on_fake: Any) ->
     client = on_fake()
     assert failures(client, 300) == 300
     assert len(fake.requests) == 400
-    # In the long run at most one retry for ten calls; here it is none at all.
+    # The long-term bound is one retry per ten calls; without successes there is none.
     sent = len(fake.requests)
     assert failures(client, 200) == 200
     assert len(fake.requests) == sent + 200
@@ -49,7 +49,7 @@ def test_retry_budget_allows_retries_at_30_percent_failures(
 
 
 def test_retry_budget_is_refilled_by_404_responses(fake: Any, on_fake: Any) -> None:
-    """As one has that looks for customers before it creates them."""
+    """Refill the budget of a client that looks customers up before it creates them."""
     fake.faults.randomly({faults.Status(503): 0.3}, seed=7)
     client = on_fake()
     for number in range(400):
@@ -105,7 +105,7 @@ def test_retry_budget_shared_by_threads_counts_every_token(
 ) -> None:
     budget = RetryBudget(50)
     fake.faults.add(faults.Status(503), times=None)
-    # A sleep of one thread moves the time of all: none of them is to run out of it.
+    # The sleeps of each thread advance the clock of all, so the deadline must be far away.
     client = on_fake(retry_budget=budget, retry_config=policy(max_elapsed_time=10**9))
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(lambda _: failures(client, 20), range(8))) == 160

@@ -1,4 +1,4 @@
-"""What is tried again when no complete response came, each over a real socket."""
+"""Test retries after connection failures and incomplete responses, over real sockets."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_success_with_truncated_json_is_retried(
 ) -> None:
     part = LISTED[:length]
     broken = {
-        "length": step(said(200, part)),  # a proxy that counted what it had
+        "length": step(said(200, part)),  # a proxy that recomputed the length
         "chunks": step(chunks(part)),
         "close": step(b"HTTP/1.1 200 OK\r\n\r\n" + part, "close"),
     }[framed]
@@ -138,7 +138,7 @@ def test_unknown_host_is_retried(connect: Any, monkeypatch: pytest.MonkeyPatch) 
 
 @contextlib.contextmanager
 def full_queue() -> Iterator[str]:
-    """A server that takes no more connections: to connect takes until the timeout."""
+    """Run a server with a full accept queue, so that connecting takes until the timeout."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -165,15 +165,17 @@ def test_connect_timeout_is_retried_and_reported_as_unsent(
 def test_read_timeout_is_retried(
     wire: Any, step: Any, said: Any, connect: Any, at_best: Any, send: bytes
 ) -> None:
-    def asked() -> Any:
+    def call() -> Any:
         server = wire(step(send, "hold"), said(200, [CUSTOMER]))
         started = time.monotonic()
         assert len(connect(server.url, timeout_ms=60).list()) == 1
         assert time.monotonic() - started > 0.05
         return server
 
-    server = at_best(asked, lambda server: len(server.received) == 2)
-    assert len(set(server.by)) == 2, "on a new connection: the answer may still come on the old one"
+    server = at_best(call, lambda server: len(server.received) == 2)
+    assert len(set(server.by)) == 2, (
+        "a late response on the old connection must not match the new request"
+    )
 
 
 def test_read_timeout_raises_api_timeout_error(
@@ -197,7 +199,7 @@ def test_stale_pooled_connection_is_replaced(
     server = wire(said(200, [CUSTOMER]), said(201, CUSTOMER))
     client = connect(server.url)
     client.list()
-    server.drop()  # the server closes what was idle
+    server.drop()  # like a server that closes idle connections
     time.sleep(0.01)
     assert client.create({"external_id": "user_1", "country": "GB"}, retries=None).id == "cus_1"
     assert server.by == [1, 2]
@@ -208,7 +210,7 @@ def test_stale_pooled_connection_is_replaced(
 def test_pooled_connection_closed_in_use_is_retried(
     wire: Any, step: Any, said: Any, connect: Any, then: str
 ) -> None:
-    """The client cannot have noticed: the end and the request cross on their way."""
+    """Drop the connection while the request is on its way, so that the client cannot notice."""
     server = wire(said(200, [CUSTOMER]), step(b"", then), said(201, CUSTOMER))
     client = connect(server.url)
     client.list()
@@ -248,7 +250,7 @@ def test_redirect_to_a_malformed_url_is_not_followed(wire: Any, said: Any, conne
 def test_extreme_retry_config_values_do_not_overflow(
     fake: Any, on_fake: Any, policy: Any, timeline: Any
 ) -> None:
-    """A caller without a time limit, and a server that never responds."""
+    """Use a time limit near infinity and a Retry-After of many digits."""
     fake.faults.add(faults.Status(429, {"Retry-After": "999999999999999999999999"}), times=1)
     client = on_fake(retry_config=policy(max_elapsed_time=10**300))
     with pytest.raises(errors.RateLimitExceeded):
@@ -257,8 +259,8 @@ def test_extreme_retry_config_values_do_not_overflow(
     assert client.list() == []
 
 
-class Recorded(requests.adapters.BaseAdapter):
-    """Raises what it is given and counts how often."""
+class RaisingAdapter(requests.adapters.BaseAdapter):
+    """An adapter that raises an error and counts the attempts."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
@@ -290,7 +292,7 @@ class Recorded(requests.adapters.BaseAdapter):
     ids=lambda error: type(error).__name__,
 )
 def test_permanent_connection_error_is_not_retried(connect: Any, error: Exception) -> None:
-    session, adapter = requests.Session(), Recorded(error)
+    session, adapter = requests.Session(), RaisingAdapter(error)
     session.mount("https://", adapter)
     with pytest.raises(errors.APIConnectionError):
         connect("https://api.dub.co", client=session).list()
@@ -308,7 +310,7 @@ def test_missing_ca_bundle_is_not_retried(connect: Any, timeline: Any) -> None:
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyError("x"), AssertionError()])
 def test_unknown_exception_of_an_adapter_is_not_retried(connect: Any, error: Exception) -> None:
-    session, adapter = requests.Session(), Recorded(error)
+    session, adapter = requests.Session(), RaisingAdapter(error)
     session.mount("https://", adapter)
     with pytest.raises(type(error)):
         connect("https://api.dub.co", client=session).list()

@@ -1,4 +1,4 @@
-"""``max_elapsed_time`` is a promise: nothing of a call goes on after it."""
+"""Test that no part of a call continues after ``max_elapsed_time``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HOST = "https://api.dub.co"
 def test_attempt_timeout_is_limited_by_the_deadline(
     script: Any, connect: Any, policy: Any, timeline: Any
 ) -> None:
-    session, adapter = script((1_000, 200, {}))  # never answers in time
+    session, adapter = script((1_000, 200, {}))  # never responds in time
     client = connect(
         HOST,
         client=session,
@@ -26,9 +26,9 @@ def test_attempt_timeout_is_limited_by_the_deadline(
     )
     with pytest.raises(errors.APITimeoutError) as caught:
         client.list()
-    # 4 seconds, a wait of 0.75, 4 seconds, a wait of 0.75; then half a second is left.
-    assert adapter.given == [4.0, 4.0, pytest.approx(0.5)]
-    assert timeline.passed == pytest.approx(10.0)
+    # 4 seconds, a wait of 0.75, 4 seconds, a wait of 0.75; then half a second remains.
+    assert adapter.timeouts == [4.0, 4.0, pytest.approx(0.5)]
+    assert timeline.elapsed == pytest.approx(10.0)
     assert caught.value.attempts == 3
     assert caught.value.elapsed == pytest.approx(10.0)
     assert "within 0.5 s" in str(caught.value)
@@ -40,15 +40,15 @@ def test_first_attempt_timeout_is_limited_by_the_deadline(
     session, adapter = script((1_000, 200, {}))
     with pytest.raises(errors.APITimeoutError):
         connect(HOST, client=session, retry_config=policy(max_elapsed_time=700)).list()
-    assert adapter.given == [pytest.approx(0.7)]
-    assert timeline.passed == pytest.approx(0.7)
+    assert adapter.timeouts == [pytest.approx(0.7)]
+    assert timeline.elapsed == pytest.approx(0.7)
 
 
 def test_call_without_retries_is_limited_by_the_timeout(script: Any, connect: Any) -> None:
     session, adapter = script((1_000, 200, {}))
     with pytest.raises(errors.APITimeoutError):
         connect(HOST, client=session, retry_config=None, timeout_ms=100_000).list()
-    assert adapter.given == [100.0]
+    assert adapter.timeouts == [100.0]
 
 
 @pytest.mark.parametrize("form", ["seconds", "http_date", "unix", "unix_ms"])
@@ -71,22 +71,22 @@ def test_wait_beyond_the_deadline_raises_immediately(
 def test_429_of_dub_is_retried_after_a_minute_by_default(
     fake: Any, on_fake: Any, timeline: Any
 ) -> None:
-    """Its window of a minute fits into the default strategy."""
+    """The rate limit window of a minute fits into the default deadline."""
     fake.faults.add(faults.RateLimited())
     assert on_fake().list() == []
     assert len(fake.requests) == 2
     assert 60 <= timeline.slept[0] <= 61
 
 
-@pytest.mark.parametrize(("asked", "waits"), [(89.5, True), (90, False), (90.001, False)])
+@pytest.mark.parametrize(("retry_after", "waits"), [(89.5, True), (90, False), (90.001, False)])
 def test_wait_of_all_remaining_time_raises_immediately(
-    fake: Any, on_fake: Any, timeline: Any, asked: float, waits: bool
+    fake: Any, on_fake: Any, timeline: Any, retry_after: float, waits: bool
 ) -> None:
-    timeline.chance = 0.999_999
-    fake.faults.add(faults.Status(429, {"Retry-After": str(asked)}))
+    timeline.jitter = 0.999_999
+    fake.faults.add(faults.Status(429, {"Retry-After": str(retry_after)}))
     if waits:
         assert on_fake().list() == []
-        assert asked <= timeline.slept[0] < 90
+        assert retry_after <= timeline.slept[0] < 90
     else:
         with pytest.raises(errors.RateLimitExceeded):
             on_fake().list()
@@ -99,7 +99,7 @@ def test_attempt_duration_counts_towards_the_deadline(
     session, adapter = script((25, 503, {"Retry-After": "66"}))
     with pytest.raises(errors.SDKError) as caught:
         connect(HOST, client=session).list()
-    assert adapter.given == [30.0]
+    assert adapter.timeouts == [30.0]
     assert caught.value.retry_after == 66
     assert timeline.slept == []
 
@@ -109,7 +109,7 @@ def test_sleeps_and_attempts_end_before_the_deadline(
     script: Any, connect: Any, policy: Any, timeline: Any, seed: int
 ) -> None:
     rng = random.Random(seed)
-    timeline.chance = None
+    timeline.jitter = None
     session, adapter = script(
         *(
             (
@@ -123,19 +123,19 @@ def test_sleeps_and_attempts_end_before_the_deadline(
     client = connect(HOST, client=session, retry_config=policy(max_elapsed_time=60_000))
     with pytest.raises(errors.DubError) as caught:
         client.list()
-    assert timeline.passed <= 60
+    assert timeline.elapsed <= 60
     assert caught.value.elapsed <= 60
-    assert all(given > 0.001 for given in adapter.given)
+    assert all(seconds > 0.001 for seconds in adapter.timeouts)
 
 
 @pytest.mark.parametrize("late", [0.0, 0.4, 100.0, 10**6])
 def test_sleep_that_ends_after_the_deadline_sends_no_request(
     fake: Any, on_fake: Any, timeline: Any, policy: Any, late: float
 ) -> None:
-    """A computer that was suspended, say, in the middle of it: until so long after the deadline."""
+    """For example, the computer is suspended during the sleep and resumes after the deadline."""
     fake.faults.add(faults.Status(503), times=None)
     client = on_fake(
-        clock=timeline.clock(sleep=lambda _: timeline.tick(64 + late - timeline.passed)),
+        clock=timeline.clock(sleep=lambda _: timeline.tick(64 + late - timeline.elapsed)),
         retry_config=policy(max_elapsed_time=64_000),
     )
     with pytest.raises(errors.SDKError) as caught:
@@ -156,7 +156,7 @@ def test_on_retry_hook_past_the_deadline_sends_no_request(
 def test_wall_clock_changes_do_not_affect_the_deadline(
     fake: Any, on_fake: Any, timeline: Any
 ) -> None:
-    """It may be set in the middle of a call, to any time, and only dates are compared with it."""
+    """The wall clock may change during a call; only dates are compared with it."""
     wall = iter([0.0, 1e12, 5.0] * 200)
     fake.faults.add(faults.Status(503), times=4)
     assert on_fake(clock=timeline.clock(time=lambda: next(wall))).list() == []
@@ -169,10 +169,10 @@ def test_call_succeeds_with_a_wrong_wall_clock(
 ) -> None:
     fake.faults.add(faults.RateLimited())
     client = on_fake(clock=timeline.clock(time=lambda: wrong))
-    if wrong:  # the date has long passed
+    if wrong:  # the date is in the past
         assert client.list() == []
         assert timeline.slept == [0.375]
-    else:  # the date is decades away
+    else:  # the date is decades in the future
         with pytest.raises(errors.RateLimitExceeded) as caught:
             client.list()
         assert caught.value.retry_after > 1e9
@@ -192,5 +192,5 @@ def test_lookup_ends_by_the_deadline_of_the_call(fake: Any, on_fake: Any, timeli
     with pytest.raises(errors.SDKError) as caught:
         on_fake().create(body)
     assert caught.value.status_code == 503
-    assert timeline.passed <= 90
+    assert timeline.elapsed <= 90
     assert caught.value.attempts == len(fake.requests)

@@ -1,4 +1,4 @@
-"""Exactly once in subclasses too, and what is not repeated because nobody can tell."""
+"""Test writes of subclasses: retries of known endpoints, and no unsafe retries of others."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from dub_uplink.models.components import Customer
 from dub_uplink.testing import faults
 
 BODY = {"external_id": "user/1", "email": "ada@example.com", "country": "GB"}
-WIRE = {"externalId": "user/1", "email": "ada@example.com", "country": "GB"}
+JSON_BODY = {"externalId": "user/1", "email": "ada@example.com", "country": "GB"}
 
 
 class Extends(CustomersConsumer):
-    """Overrides the five and calls them."""
+    """Overrides create and delete, and calls the methods of the base class."""
 
     def create(self, request: Any, **options: Any) -> Customer:
         return super().create({**request, "name": "Extended"}, **options)
@@ -29,7 +29,7 @@ class Extends(CustomersConsumer):
 
 
 class Declares(CustomersConsumer):
-    """Declares them again, with uplink's own body."""
+    """Redeclares the endpoints with uplink bodies."""
 
     @declare.returns.json
     @declare.post(  # type: ignore[override]
@@ -56,7 +56,7 @@ class Declares(CustomersConsumer):
 
 
 class Tracks(CustomersConsumer):
-    """Declares what is elsewhere."""
+    """Declares endpoints of other resources."""
 
     @declare.returns.json
     @declare.post("track/lead", args={"event": uplink.Body})
@@ -92,7 +92,7 @@ def test_redeclared_create_with_lost_response_is_applied_once(
     import json
 
     client = on_fake(cls=Declares)
-    body: Any = WIRE if name == "create_json" else json.dumps(WIRE).encode()
+    body: Any = JSON_BODY if name == "create_json" else json.dumps(JSON_BODY).encode()
     fake.faults.add(faults.DropAfter())
     created = getattr(client, name)(body)
     assert created["id"] == fake.customers[0].id
@@ -119,7 +119,7 @@ def test_redeclared_create_with_lost_response_is_applied_once(
 def test_subclass_post_is_not_retried_if_possibly_applied(
     fake: Any, on_fake: Any, timeline: Any, fault: Any
 ) -> None:
-    """Two leads for one would be two payments."""
+    """A second lead could cause a second payment."""
     fake.faults.add(fault)
     with pytest.raises(errors.DubError) as caught:
         on_fake(cls=Tracks).lead(b"{}")
@@ -140,8 +140,8 @@ def test_subclass_post_is_retried_after_a_refused_connection(
     server = wire(said(201, {"ok": True}))
     port = int(server.url.rpartition(":")[2])
 
-    class Refused(requests.adapters.HTTPAdapter):
-        """Its first attempt goes where nobody listens."""
+    class RefusedOnce(requests.adapters.HTTPAdapter):
+        """An adapter whose first attempt goes to a closed port."""
 
         def send(self, request: Any, *args: Any, **options: Any) -> requests.Response:
             if not timeline.slept:
@@ -151,7 +151,7 @@ def test_subclass_post_is_retried_after_a_refused_connection(
             return super().send(request, *args, **options)
 
     session = requests.Session()
-    session.mount("http://", Refused())
+    session.mount("http://", RefusedOnce())
     assert connect(server.url, cls=Tracks, client=session).lead(b"{}") == {"ok": True}
     assert timeline.slept == [0.375]
     assert server.seen == ["POST /track/lead"]

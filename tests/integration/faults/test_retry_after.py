@@ -1,4 +1,4 @@
-"""``Retry-After`` as servers and proxies send it: never sooner, and a second later at most."""
+"""Test that a wait is at least ``Retry-After``, and at most a second longer."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from dub_uplink.testing import faults
 
 @pytest.mark.parametrize("form", ["seconds", "http_date", "unix", "unix_ms"])
 @pytest.mark.parametrize("seconds", [1, 2.5, 30, 60])
-@pytest.mark.parametrize("chance", [0.0, 0.999_999])
+@pytest.mark.parametrize("jitter", [0.0, 0.999_999])
 def test_429_with_retry_after_waits_the_requested_time(
-    fake: Any, on_fake: Any, timeline: Any, form: Any, seconds: float, chance: float
+    fake: Any, on_fake: Any, timeline: Any, form: Any, seconds: float, jitter: float
 ) -> None:
-    timeline.chance = chance
+    timeline.jitter = jitter
     fake.faults.add(faults.RateLimited(seconds, form))
     limited = faults.RateLimited(seconds, form).apply(lambda: None, timeline.unix())
     assert on_fake().list() == []
     [waited] = timeline.slept
-    # A date has whole seconds: the header itself may say up to one more than was meant.
+    # A date has whole seconds, so the header may name up to one second more.
     rounded = 1.0 if form in ("http_date", "unix") else 0.001
     assert seconds <= waited <= seconds + rounded + 1, limited.response.headers["Retry-After"]
-    assert chance * 0.9 <= waited - seconds
+    assert jitter * 0.9 <= waited - seconds
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_rate_limit_reset_is_used_without_retry_after(
 def test_retry_after_is_ignored_except_with_429_and_503(
     fake: Any, on_fake: Any, status: int
 ) -> None:
-    """Dub's server sends it with every error that is raised after its limiter was asked."""
+    """Dub sends the header with all errors after the check of the rate limit."""
     fake.faults.add(faults.Status(status, {"Retry-After": "30"}))
     with pytest.raises(errors.APIStatusError) as caught:
         on_fake().list()
@@ -82,7 +82,7 @@ def test_rate_limit_error_has_retry_after(
 
 
 def test_calls_beyond_the_server_limit_wait_and_succeed(timeline: Any, connect: Any) -> None:
-    """Against a limiter that counts: nothing is refused twice."""
+    """The server has a real limiter, and rejects no call twice."""
     from dub_uplink.testing import FakeDub
 
     with FakeDub(now=timeline.unix, rate_limit=5, window=60) as fake:

@@ -1,4 +1,4 @@
-"""Which answers are asked for again, and who decides."""
+"""Test the statuses that are retried, and the settings that change this."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_error_of_the_last_attempt_is_raised(
     assert error.elapsed < 20
     assert f"({error.attempts} attempts in {error.elapsed:.1f} s)" in str(error)
     chain = [error.__cause__, error.__context__]
-    assert chain == [None, None], "nothing of tenacity's shows"
+    assert chain == [None, None], "the error must not reference exceptions of tenacity"
 
 
 def test_token_callable_is_called_before_every_attempt(fake: Any, on_fake: Any) -> None:
@@ -175,7 +175,7 @@ def test_keyboard_interrupt_propagates_without_retry(
         session, adapter = script(*attempts)
         with pytest.raises(stop):
             connect("https://api.dub.co", client=session).list()
-        assert len(adapter.given) == len(attempts)
+        assert len(adapter.timeouts) == len(attempts)
 
 
 def test_hundreds_of_attempts_do_not_grow_the_call_stack(

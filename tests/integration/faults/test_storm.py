@@ -1,4 +1,4 @@
-"""The figures of ``python -m benchmarks.faults`` at a size that fits into a run of the tests."""
+"""Run the parts of ``python -m benchmarks.faults`` with few calls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from dub_uplink import Clock
 
-# At the end, so that it is the installed package that is tested.
+# At the end of the path, so that the tests import the installed package.
 sys.path.append(str(Path(__file__).parents[3]))
 
 storm: Any = pytest.importorskip("benchmarks.faults_storm")
@@ -23,7 +23,7 @@ SIZE = 200
 
 @pytest.fixture(scope="module")
 def tallies() -> Any:
-    """Waits are skipped, and no deadline passes on a busy machine: time runs as it does."""
+    """Skip the waits; real time ensures that no deadline ends a call on a busy machine."""
     return storm.run(SIZE, factor=1.0, clock=Clock(sleep=lambda seconds: None), seed=2026)
 
 
@@ -33,7 +33,9 @@ def test_writes_under_random_faults_are_each_applied_once(tallies: Any, kind: st
     assert tally.clean, tally
     assert tally.calls == SIZE
     assert tally.requests > SIZE * 1.3
-    assert 0.2 < tally.faulty / tally.requests < 0.4, "the storm did blow"
+    assert 0.2 < tally.faulty / tally.requests < 0.4, (
+        "the fault rate is outside of the expected range"
+    )
 
 
 def test_storm_benchmark_fault_shares_add_up_to_30_percent() -> None:

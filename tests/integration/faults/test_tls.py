@@ -1,4 +1,4 @@
-"""TLS that fails is not tried again; an established connection that breaks is."""
+"""Test that TLS errors are not retried, and that broken TLS connections are."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_server_without_tls_is_not_retried(
 
 
 def test_dropped_handshake_is_retried(wire: Any, step: Any, connect: Any) -> None:
-    """As by a server that is just being restarted: nothing was said about any certificate."""
+    """A restarting server closes connections before it sends a certificate."""
     server = wire(step(b"", "close", unread=True))
     with pytest.raises(errors.APIConnectionError, match="the connection broke") as caught:
         connect(server.url.replace("http:", "https:")).list()

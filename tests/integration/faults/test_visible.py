@@ -1,4 +1,4 @@
-"""What a caller sees of retries: numbers on errors, a hook, a line in the log, the rate limit."""
+"""Test the attempts in errors, the ``on_retry`` hook, the log, and the rate limit status."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_error_attempts_and_elapsed_survive_pickling(
         on_fake(retry_config=policy(max_elapsed_time=5_000)).list()
     error = caught.value
     assert error.attempts == len(fake.requests) > 1
-    assert error.elapsed == pytest.approx(timeline.passed)
+    assert error.elapsed == pytest.approx(timeline.elapsed)
     for twin in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):
         assert type(twin) is type(error)
         assert (twin.attempts, twin.elapsed, str(twin)) == (
@@ -95,18 +95,18 @@ def test_on_retry_is_not_called_without_a_retry(fake: Any, on_fake: Any) -> None
 
 
 def test_on_retry_exception_ends_the_call(fake: Any, on_fake: Any, timeline: Any) -> None:
-    """That is how a caller gives up early; and an error of his is not to be hidden."""
+    """A caller can stop the retries with an exception, which is not wrapped."""
 
-    class GaveUp(Exception):
+    class StopRetrying(Exception):
         pass
 
     def give_up(number: int, wait: float, failed: Any) -> None:
         if number == 2:
-            raise GaveUp
+            raise StopRetrying
 
     fake.faults.add(faults.Status(503), times=None)
     client = on_fake(on_retry=give_up)
-    with pytest.raises(GaveUp):
+    with pytest.raises(StopRetrying):
         client.list()
     assert len(fake.requests) == 2
     assert len(timeline.slept) == 1
@@ -157,14 +157,14 @@ def test_rate_limit_status_is_none_before_an_error(fake: Any, on_fake: Any, time
     client = on_fake()
     assert client.rate_limit_status is None
     client.list()
-    assert client.rate_limit_status is None, "Dub says it with errors only"
+    assert client.rate_limit_status is None, "Dub sends Retry-After with errors only"
     fake.faults.add(faults.RateLimited())
     client.list()
     assert client.rate_limit_status.limit == 60
     assert client.rate_limit_status.remaining == 0
     reset = client.rate_limit_status.reset
     assert reset.tzinfo is timezone.utc
-    assert abs(reset.timestamp() - timeline.unix()) < 2, "it was waited for"
+    assert abs(reset.timestamp() - timeline.unix()) < 2, "the window has passed during the wait"
     with pytest.raises(errors.NotFound):
         client.get("ext_nobody")
     assert client.rate_limit_status.remaining > 0
@@ -173,7 +173,7 @@ def test_rate_limit_status_is_none_before_an_error(fake: Any, on_fake: Any, time
         fake.faults.add(faults.Status(422, headers))
         with pytest.raises(errors.UnprocessableEntity):
             client.list()
-        assert client.rate_limit_status == known, "what says nothing takes nothing away"
+        assert client.rate_limit_status == known, "a response without headers keeps the last status"
 
 
 def test_dub_and_dub_customers_have_equal_rate_limit_status(fake: Any, timeline: Any) -> None:
@@ -188,7 +188,7 @@ def test_dub_and_dub_customers_have_equal_rate_limit_status(fake: Any, timeline:
 
 
 def test_threads_get_their_own_attempts_and_errors(fake: Any, connect: Any, policy: Any) -> None:
-    """Each thread's attempts, answers and errors are its own, over one client and real sockets."""
+    """Threads of one client have separate attempts, responses and errors, over real sockets."""
     lock = threading.Lock()
     waits: dict[int, list[int]] = {}
 
@@ -198,9 +198,9 @@ def test_threads_get_their_own_attempts_and_errors(fake: Any, connect: Any, poli
 
     fake.faults.randomly({faults.Status(503): 0.2, faults.DropAfter(): 0.2}, seed=1)
     with fake.serve() as url, ThreadPoolExecutor(8) as pool:
-        # A sleep of one thread moves the time of all: none of them is to run out of it.
-        patient = policy(max_elapsed_time=10**9)
-        client = connect(url, on_retry=note, retry_budget=None, retry_config=patient)
+        # The sleeps of each thread advance the clock of all, so the deadline must be far away.
+        long_deadline = policy(max_elapsed_time=10**9)
+        client = connect(url, on_retry=note, retry_budget=None, retry_config=long_deadline)
 
         def work(number: int) -> int:
             waits[threading.get_ident()] = []
@@ -210,7 +210,7 @@ def test_threads_get_their_own_attempts_and_errors(fake: Any, connect: Any, poli
             with pytest.raises(errors.NotFound) as caught:
                 client.get(f"ext_nobody_{number}")
             own = waits[threading.get_ident()]
-            # The numbers of a call go up from 1: no other thread's are among them.
+            # The attempts of a call count up from 1, without those of other threads.
             assert all(b > a or b == 1 for a, b in itertools.pairwise([0, *own])), own
             tail = own[len(own) - own[::-1].index(1) - 1 :] if caught.value.attempts > 1 else []
             assert caught.value.attempts == len(tail) + 1

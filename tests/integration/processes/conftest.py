@@ -1,4 +1,4 @@
-"""A server that knows by which connection each request came, and children that are forked off."""
+"""Provide a server that records the connection of each request, and forked child processes."""
 
 from __future__ import annotations
 
@@ -16,24 +16,23 @@ from urllib.parse import unquote
 
 import pytest
 
-#: Seconds after which a forked child is taken to hang.
-PATIENCE = 60  # seconds; a hanging process exceeds any limit
+TIMEOUT = 60  # seconds; a hanging process exceeds any limit
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A request: the port that it came from, the process that it names, and its method."""
+class ReceivedRequest:
+    """A request: its source port, the process in its header, and its method."""
 
     port: int
     process: str
     method: str
 
 
-class TellingServer(ThreadingHTTPServer):
-    """Answers each request with a customer of the id that it asks for, and closes no connection.
+class RecordingServer(ThreadingHTTPServer):
+    """A server that responds with the requested customer and keeps connections open.
 
-    An id of digits is answered with that status; ``drop`` with the end of the connection, ``half``
-    with half of its JSON, ``odd`` with what is no customer.
+    An id of digits is the status of the response. ``drop`` closes the connection, ``half`` sends a
+    part of the JSON, and ``odd`` sends JSON that is not a customer.
     """
 
     daemon_threads = True
@@ -42,32 +41,32 @@ class TellingServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
-        self.seen: list[Seen] = []
-        self.open = 0  # connections
-        self.most = 0
-        self.counting = threading.Condition()
+        self.seen: list[ReceivedRequest] = []
+        self.open_connections = 0  # open connections
+        self.peak_connections = 0
+        self.changed = threading.Condition()
 
     def count(self, more: int) -> None:
-        with self.counting:
-            self.open += more
-            self.most = max(self.most, self.open)
-            self.counting.notify_all()
+        with self.changed:
+            self.open_connections += more
+            self.peak_connections = max(self.peak_connections, self.open_connections)
+            self.changed.notify_all()
 
-    def none_left(self, seconds: float = 5.0) -> bool:
-        """Whether every connection was closed; waits so long for the last of them."""
-        with self.counting:
-            return self.counting.wait_for(lambda: self.open == 0, seconds)
+    def wait_until_closed(self, seconds: float = 5.0) -> bool:
+        """Wait until all connections are closed; return whether they were closed in time."""
+        with self.changed:
+            return self.changed.wait_for(lambda: self.open_connections == 0, seconds)
 
     def processes_by_port(self) -> dict[int, set[str]]:
-        found: dict[int, set[str]] = {}
+        processes: dict[int, set[str]] = {}
         for request in self.seen:
-            found.setdefault(request.port, set()).add(request.process)
-        return found
+            processes.setdefault(request.port, set()).add(request.process)
+        return processes
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: TellingServer
+    server: RecordingServer
     disable_nagle_algorithm = True
 
     def setup(self) -> None:
@@ -82,17 +81,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         sender = self.headers.get("X-Process", "")
-        self.server.seen.append(Seen(self.client_address[1], sender, self.command))
-        asked = unquote(self.path.rpartition("/")[2])
-        if asked == "drop":
+        self.server.seen.append(ReceivedRequest(self.client_address[1], sender, self.command))
+        requested = unquote(self.path.rpartition("/")[2])
+        if requested == "drop":
             self.close_connection = True
             return
-        status = int(asked) if asked.isdigit() else 200
-        body: Any = [] if asked == "odd" else {"id": asked}
+        status = int(requested) if requested.isdigit() else 200
+        body: Any = [] if requested == "odd" else {"id": requested}
         if status >= 400:
-            body = {"error": {"code": "said", "message": f"I said {asked}."}}
+            body = {"error": {"code": "scripted", "message": f"Status {requested}."}}
         content = json.dumps(body).encode()
-        if asked == "half":
+        if requested == "half":
             content = content[:4]
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -106,8 +105,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def telling() -> Iterator[TellingServer]:
-    server = TellingServer()
+def recording_server() -> Iterator[RecordingServer]:
+    server = RecordingServer()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield server
@@ -117,34 +116,34 @@ def telling() -> Iterator[TellingServer]:
 
 
 class Child:
-    """A process that was forked off, and what comes of the function that it runs."""
+    """A forked process that runs a function."""
 
     def __init__(self, function: Callable[[], Any]) -> None:
         reading, writing = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            signal.alarm(PATIENCE)  # ends it, should it hang
+            signal.alarm(TIMEOUT)  # kills a child that hangs
             os.close(reading)
             try:
-                came: Any = function()
+                outcome: Any = function()
             except BaseException:  # noqa: BLE001 - the parent raises it
-                came = AssertionError(f"in the child:\n{traceback.format_exc()}")
+                outcome = AssertionError(f"in the child:\n{traceback.format_exc()}")
             with os.fdopen(writing, "wb") as pipe:
-                pickle.dump(came, pipe)
+                pickle.dump(outcome, pipe)
             os._exit(0)
         os.close(writing)
         self._pipe = os.fdopen(reading, "rb")
 
     def result(self) -> Any:
-        """What the function returned; a failed assertion where it raised, or did not end."""
+        """Return the result of the function, or raise its exception as an AssertionError."""
         with self._pipe as pipe:
-            written = pipe.read()
+            data = pipe.read()
         os.waitpid(self.pid, 0)
-        assert written, f"the child did not end within {PATIENCE} s"
-        came = pickle.loads(written)
-        if isinstance(came, AssertionError):
-            raise came
-        return came
+        assert data, f"the child did not end within {TIMEOUT} s"
+        outcome = pickle.loads(data)
+        if isinstance(outcome, AssertionError):
+            raise outcome
+        return outcome
 
 
 @pytest.fixture

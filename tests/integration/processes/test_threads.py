@@ -1,4 +1,4 @@
-"""Threads that share one client: ``python -m benchmarks.soak`` at a size for the tests."""
+"""Test threads that share a client, with ``python -m benchmarks.soak`` at a small size."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from dub_uplink import CustomersConsumer
 from dub_uplink.testing import FakeDub
 
 if TYPE_CHECKING:
-    from .conftest import TellingServer
+    from .conftest import RecordingServer
 
-# At the end, so that it is the installed package that is tested.
+# At the end of the path, so that the tests import the installed package.
 sys.path.append(str(Path(__file__).parents[3]))
 
 soak: Any = pytest.importorskip("benchmarks.soak")
 
 needs_proc = pytest.mark.skipif(
-    not Path("/proc/net/tcp").exists(), reason="connections are counted in /proc"
+    not Path("/proc/net/tcp").exists(), reason="needs /proc to count connections"
 )
 
 
@@ -53,20 +53,22 @@ def test_memory_soak_benchmark_raises_every_error_class(outcomes: Any) -> None:
     fake.add(external_id="user_1", country="GB")
     fake.faults.randomly(soak.SHARES, seed=9)
     with fake, fake.serve() as url:
-        calls, said = outcomes(url), []
-        soak.memory(calls, 100, said.append)
+        calls, lines = outcomes(url), []
+        soak.memory(calls, 100, lines.append)
         calls.close()
     for name in ("success", "NotFound", "Conflict", "APIConnectionError", "InternalServerError"):
-        assert name in said[-1]
-    assert "ResponseValidationError" in said[-1]
+        assert name in lines[-1]
+    assert "ResponseValidationError" in lines[-1]
 
 
 @pytest.mark.promise("connections-are-bounded")
-def test_connection_pool_keeps_at_most_pool_size_connections(telling: TellingServer) -> None:
-    """Calls of more threads than that get connections, which are closed after their answers."""
+def test_connection_pool_keeps_at_most_pool_size_connections(
+    recording_server: RecordingServer,
+) -> None:
+    """More concurrent calls open more connections, which are closed after their responses."""
     count = 48
     barrier = threading.Barrier(count)
-    with CustomersConsumer("dub_test", server_url=telling.url) as customers:
+    with CustomersConsumer("dub_test", server_url=recording_server.url) as customers:
 
         def call(number: int) -> bool:
             barrier.wait()
@@ -74,16 +76,18 @@ def test_connection_pool_keeps_at_most_pool_size_connections(telling: TellingSer
 
         with ThreadPoolExecutor(count) as pool:
             assert all(pool.map(call, range(count)))
-        with telling.counting:
-            assert telling.counting.wait_for(lambda: telling.open <= 32, 5)
-    assert telling.none_left()
+        with recording_server.changed:
+            assert recording_server.changed.wait_for(
+                lambda: recording_server.open_connections <= 32, 5
+            )
+    assert recording_server.wait_until_closed()
 
 
 def test_close_in_another_thread_ends_calls_with_a_clear_error(
-    telling: TellingServer,
+    recording_server: RecordingServer,
 ) -> None:
     for _ in range(10):
-        customers = CustomersConsumer("dub_test", server_url=telling.url)
+        customers = CustomersConsumer("dub_test", server_url=recording_server.url)
         customers.get("cus_0")
         ended: list[str] = []
 
@@ -92,8 +96,8 @@ def test_close_in_another_thread_ends_calls_with_a_clear_error(
             while not ended or not ended[-1]:
                 number += 1
                 try:
-                    right = customers.get(f"cus_{number}").id == f"cus_{number}"
-                    ended += [] if right else ["mixed up"]
+                    correct = customers.get(f"cus_{number}").id == f"cus_{number}"
+                    ended += [] if correct else ["mixed up"]
                 except RuntimeError as error:
                     ended.append(str(error))
 
@@ -104,12 +108,12 @@ def test_close_in_another_thread_ends_calls_with_a_clear_error(
         for thread in threads:
             thread.join()
         assert all("the client is closed" in end for end in ended)
-        assert telling.none_left()
+        assert recording_server.wait_until_closed()
 
 
 @pytest.mark.promise("closed-client-keeps-no-connection")
 def test_close_during_a_call_leaves_no_connection(
-    telling: TellingServer,
+    recording_server: RecordingServer,
 ) -> None:
     clients: list[CustomersConsumer] = []
 
@@ -117,6 +121,6 @@ def test_close_during_a_call_leaves_no_connection(
         clients[0].close()
         return "dub_test"
 
-    clients.append(CustomersConsumer(token, server_url=telling.url))
+    clients.append(CustomersConsumer(token, server_url=recording_server.url))
     assert clients[0].get("cus_1").id == "cus_1"
-    assert telling.none_left(2.0)
+    assert recording_server.wait_until_closed(2.0)
