@@ -1,4 +1,4 @@
-"""Fixtures: a clock that only sleeps advance, both clients, and Redis servers."""
+"""Provide a clock that only sleeps advance, both clients, and Redis servers."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ TOKEN = "dub_s3cr3tT0k3n"
 
 
 class Timeline:
-    """Time that only sleeps advance.
+    """A clock that only sleeps advance.
 
-    ``wrong`` is the error of the client's wall clock, ``lag`` the delay of a request, in seconds.
+    ``wrong`` is the error of the wall clock of the client, and ``lag`` the delay of a request, both
+    in seconds.
     """
 
     def __init__(self) -> None:
@@ -49,7 +50,7 @@ class Timeline:
         await asyncio.sleep(0)
 
     def unix(self) -> float:
-        """Return the server's time."""
+        """Return the time of the server."""
         self.now += self.lag
         return NOW + self.now - 1_000
 
@@ -58,7 +59,7 @@ class Timeline:
             monotonic=lambda: self.now,
             time=lambda: self.unix() + self.wrong,
             sleep=self.sleep,
-            random=random.SystemRandom().random,  # also called by the worker's thread
+            random=random.SystemRandom().random,  # the thread of the worker also calls it
             async_sleep=self.async_sleep,
         )
 
@@ -285,9 +286,9 @@ def forwarder() -> Iterator[Callable[[int], Forwarder]]:
 
 
 class Traffic:
-    """Two clients that share a limit as two processes do, each calling from a thread.
+    """Two clients with a shared limit, like two processes; each calls from a thread.
 
-    Calls go on until the block ends. A call that fails is kept in ``errors``.
+    The calls continue until the block ends. Errors of calls are collected in ``errors``.
     """
 
     def __init__(self, server_url: str, storage: str, token: str, limit: int, per: float) -> None:
@@ -322,12 +323,12 @@ class Traffic:
             limit.close()
 
     def _names(self) -> set[str]:
-        """Return what the members of both clients begin with."""
+        """Return the ids of the limiters, which are prefixes of their members in Redis."""
         limiters: list[Any] = [one for limit in self.limits for one in limit._limiters.values()]
         return {limiter._limiter_id for limiter in limiters}
 
     def is_shared(self, server: Redis, within: float = 5.0) -> bool:
-        """Return whether both clients reserve new slots on a server within so many seconds."""
+        """Return whether both clients reserve new slots on a server within a time in seconds."""
         end = time.monotonic() + within
         with server.client(decode_responses=True) as client:
             while time.monotonic() < end:

@@ -1,4 +1,4 @@
-"""Redis behind TLS, a Unix socket, a password or the permissions of an ACL user."""
+"""Test Redis with TLS, a Unix socket, a password, and the permissions of an ACL user."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def is_available(limit: RateLimit, seconds: float = 5.0) -> bool:
 
 @pytest.fixture
 def tls_redis(start_redis: Any, certificate: tuple[Path, Path]) -> Any:
-    """Start a server that speaks TLS on the port after its own."""
+    """Start a server with TLS on the port after its own port."""
     cert, key = map(str, certificate)
     server = start_redis("--tls-auth-clients", "no", "--tls-cert-file", cert, "--tls-key-file", key)
     server.tls_port = server.port + 1
@@ -126,7 +126,7 @@ def test_redis_acl_user_with_documented_permissions_works(
         limiter.apply_feedback(ServerFeedback(10, 5, 60.0, rejected=False), first)
         assert reserve(limit) == 0
         limit._storage._worker.submit(limiter.restore).result(30)
-        assert slots(client) == 5 + 1  # of other clients, and this one
+        assert slots(client) == 5 + 1  # those of other clients, and this one
     assert caplog.messages == []
 
 
@@ -155,7 +155,7 @@ def test_redis_password_is_used_after_it_becomes_valid(start_redis: Any, limit_o
 
 
 def test_redis_without_hello_command_is_used(start_redis: Any, limit_on: Any) -> None:
-    """Redis 5 does not know HELLO, with which RESP3 begins."""
+    """Redis 5 does not have HELLO, the first command of RESP3."""
     server = start_redis("--rename-command", "HELLO", "")
     limit = limit_on(server.url)
     assert reserve(limit) == 0

@@ -1,6 +1,6 @@
-"""Redis that fails over, restarts, or refuses commands while clients call.
+"""Test Redis that fails over, restarts, or rejects commands during calls.
 
-No call fails, and the clients share the limit again within 5 seconds.
+All calls succeed, and the clients share the limit again within 5 seconds.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def promote(replica: Any, primary: Any) -> None:
 def test_limiter_follows_a_failover_with_changed_host_name(
     pair: Any, forwarder: Any, traffic: Any
 ) -> None:
-    """The old connections stay open, to a server that is now a replica."""
+    """The existing connections stay open, to a server that is now a replica."""
     primary, replica = pair
     host = forwarder(primary.port)
     calls = traffic(host.url)
@@ -145,7 +145,7 @@ def test_limiter_restores_slots_lost_in_a_redis_failover(pair: Any, forwarder: A
 def test_redis_error_reply_opens_a_new_connection(
     redis: Any, forwarder: Any, traffic: Any, error: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The old connections would always repeat the error; a new one works."""
+    """The existing connections repeat the error; a new one works."""
     host = forwarder(redis.port)
     calls = traffic(host.url)
     assert calls.is_shared(redis)

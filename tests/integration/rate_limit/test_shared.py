@@ -1,4 +1,4 @@
-"""Limits shared through a real Redis by threads, tasks, processes and forks."""
+"""Test limits that threads, tasks, processes and forks share in a real Redis."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from dub_uplink.testing import FakeDub
 
 @pytest.fixture(autouse=True)
 def waits_for_redis(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for Redis on a slow machine; timeouts are tested in test_storage_unavailable."""
+    """Wait for Redis on a slow machine; test_storage_unavailable tests the timeouts."""
     monkeypatch.setattr("dub_uplink._rate_limit.shared_limiter._CALL_TIMEOUT", 20.0)
 
 
@@ -59,13 +59,13 @@ def reserve(limit: RateLimit, token: str, *, bulk: bool = False) -> float:
 
 
 class Slot(NamedTuple):
-    """The bounds of a slot's time: how long the command travelled is unknown."""
+    """The bounds of the time of a slot; the transmission time of the command is unknown."""
 
     earliest: float
     latest: float
 
     def is_later(self, other: Slot, seconds: float, by: float = 0.05) -> bool:
-        """Return whether it may be so many seconds after another one, within ``by``."""
+        """Return whether it is a number of seconds after another slot, within ``by``."""
         least, most = self.earliest - other.latest, self.latest - other.earliest
         return least - by <= seconds <= most + by
 
@@ -98,7 +98,7 @@ with Dub(token, server_url=url, rate_limit=RateLimit(20, 1.0, storage=storage)) 
 
 
 def test_processes_with_one_api_key_share_one_limit(redis: Any, token: str) -> None:
-    # The server's window is shorter than the workers': a busy machine may be late.
+    # The window of the server is shorter, because a busy machine may send requests late.
     fake = FakeDub(token, rate_limit=20, window=0.3)
     fake.add(external_id="1")
     with fake.serve() as url:
@@ -106,11 +106,11 @@ def test_processes_with_one_api_key_share_one_limit(redis: Any, token: str) -> N
         command = [sys.executable, "-c", WORKER, url, token, redis.url, "8"]
         workers = [subprocess.Popen(command) for _ in range(2)]
         assert [worker.wait(60) for worker in workers] == [0, 0]
-        took = time.monotonic() - started
+        elapsed = time.monotonic() - started
     statuses = [request.status for request in fake.requests]
     assert statuses.count(200) == 32
-    assert took > 1.0  # more than 20 requests
-    # Without sharing twelve are rejected; a busy machine may be late with a few.
+    assert elapsed > 1.0  # more than 20 requests
+    # Without a shared limit twelve are rejected; a busy machine may send a few requests late.
     assert statuses.count(429) <= 5
 
 
@@ -128,18 +128,18 @@ def test_concurrent_callers_get_slots_in_order(shared: Any, token: str, caller: 
                 *(limiter.reserve_async(one, 10_000.0) for one in reservations)
             )
             after = time.monotonic()
-            assert after - before < 10  # woken by responses, not by the timeout
+            assert after - before < 10  # responses end the wait, not the timeout
             return [Slot(before + wait, after + wait) for wait in waits]
 
         slots = asyncio.run(main())
-    # Five in each window of 30.6 s: each starts when the fifth before it leaves.
+    # Five per window of 30.6 s: each slot starts when the fifth slot before it ends.
     assert all(slot.earliest <= now().latest for slot in slots[:5])
     for number in range(5, 15):
         assert slots[number].is_later(slots[number - 5], 30.6)
 
 
 def test_tasks_over_the_limit_wait_and_succeed(shared: Any, token: str) -> None:
-    fake = FakeDub(token, rate_limit=20, window=0.2)  # shorter, since a busy machine may be late
+    fake = FakeDub(token, rate_limit=20, window=0.2)  # shorter, for a busy machine
     fake.add(external_id="1")
 
     async def main(url: str) -> None:
@@ -169,7 +169,7 @@ def test_rate_limit_objects_with_one_storage_share_the_limit(shared: Any, token:
 
 
 def test_limits_with_two_windows_on_one_api_key_share_no_slots(shared: Any, token: str) -> None:
-    """A short window forgets its requests after half a second, a long one does not."""
+    """A short window expires its slots after half a second, a long one does not."""
     long, short = shared(5, 20.0), shared(100, 0.5)
     sent = slot_of(limiter_of(long, token))
     waits = [reserve(long, token) for _ in range(4)]
@@ -204,7 +204,7 @@ def test_api_key_is_not_stored_in_any_form(redis: Any, shared: Any, token: str) 
     with redis.client() as client:
         for key in client.scan_iter("*"):
             stored += key + (client.dump(key) or b"")  # a key of another test may have expired
-            assert client.pttl(key) != -1, "every key expires"
+            assert client.pttl(key) != -1, "every key must expire"
     forms = [token.encode(), base64.b64encode(token.encode())]
     for text in (token, f"Bearer {token}", f"https://api.dub.co/\nBearer {token}"):
         for algorithm in ("md5", "sha1", "sha256", "sha512", "blake2b", "blake2s"):
@@ -315,10 +315,10 @@ def test_delayed_request_postpones_the_next_slot(shared: Any, token: str) -> Non
     sent = slot_of(limiter, first)
     assert slot_of(limiter, second).is_later(sent, 10.2)
     time.sleep(0.6)
-    answered = now()
+    responded = now()
     limiter.postpone_slot(first)
-    # As if it had been sent when its response was received, less the jitter.
-    assert slot_of(limiter, second).latest >= answered.earliest + 10.0
+    # The slot counts from the time of the response, less the jitter.
+    assert slot_of(limiter, second).latest >= responded.earliest + 10.0
     assert slot_of(limiter, second).earliest <= now().latest + 10.2
 
 
@@ -373,14 +373,14 @@ def test_rate_limit_close_ends_the_worker_and_allows_reuse(redis: Any, token: st
     ):
         time.sleep(0.01)
     assert "dub_uplink_storage" not in [thread.name for thread in threading.enumerate()]
-    assert reserve(limit, token) == 0  # the next call opens it again
+    assert reserve(limit, token) == 0  # the next call opens the storage again
     limit.close()
 
 
 def test_storage_stays_available_with_two_thousand_tasks(
     shared: Any, token: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last tasks wait longer than the call timeout; the storage responds all the time."""
+    """The last tasks wait longer than the call timeout, while the storage responds all the time."""
     monkeypatch.setattr("dub_uplink._rate_limit.shared_limiter._CALL_TIMEOUT", 0.08)
     monkeypatch.setattr("dub_uplink._rate_limit.shared_limiter._UNAVAILABLE_AFTER", 20.0)
     limit = shared(100_000, 60.0)

@@ -1,4 +1,4 @@
-"""The in-process limiter against a model, and the one in Redis against the former."""
+"""Compare the in-process limiter with a model, and the Redis limiter with the in-process one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ STEPS = st.lists(
 
 @dataclass
 class Model:
-    """The definition of a slot: the first time from which no window exceeds the capacity."""
+    """A model of slots: a slot is the first time from which no window exceeds the capacity."""
 
     limit: int
     window: float
@@ -148,7 +148,7 @@ def redis_limiter(redis: Any, limit: int, per: float) -> Iterator[Any]:
 def test_redis_and_in_process_limiters_return_equal_slots(
     redis: Any, timeline: Any, limit: int, steps: list[tuple[str, float]]
 ) -> None:
-    # A window so long that the duration of the test is negligible.
+    # The window is long, so that the duration of the test is negligible.
     config = LimitConfig(limit, 100.0)
     in_process = SlidingWindowLimiter(config)
     pairs: list[tuple[Reservation, Reservation]] = []
@@ -172,7 +172,7 @@ def test_redis_and_in_process_limiters_return_equal_slots(
                 feedback = ServerFeedback(
                     server_limit, remaining, number, rejected=event == "pause"
                 )
-                in_redis.reserve(pair[1], 0.0)  # assigns the member
+                in_redis.reserve(pair[1], 0.0)  # assigns the member in Redis
                 in_process.apply_feedback(feedback, pair[0])
                 in_redis.apply_feedback(feedback, pair[1])
                 continue
@@ -185,7 +185,7 @@ def test_redis_and_in_process_limiters_return_equal_slots(
             # Paused callers resume within 2 s.
             assert in_redis.reserve(pair[1], max_wait) == pytest.approx(expected, abs=2.0 + 0.5)
             assert (pair[0].scheduled_at is None) == (pair[1].scheduled_at is None)
-            # A caller whose slot is now does not reserve again.
+            # A caller with a slot at this time does not reserve again.
             pairs = [other for other in pairs if other is not pair]
             if pair[0].scheduled_at is not None and expected > 0:
                 pairs.append(pair)

@@ -1,7 +1,8 @@
-"""A storage that is unavailable, slow, full or locked fails no call and is logged once.
+"""Test that an unavailable, slow, full or locked storage fails no call and is logged once.
 
-A call waits 0.08 seconds at most. Tests of that limit would take 10 seconds or more without it, and
-allow half of it on a busy machine. In all other tests calls wait for the storage.
+A call waits at most 0.08 seconds for the storage. The tests of this bound allow half of the time
+that an unbounded call takes, 10 seconds or more, for busy machines. In all other tests calls wait
+for the storage.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def limit_on() -> Iterator[Callable[..., RateLimit]]:
 
 
 def reserve(limit: RateLimit, clock: Clock | None = None) -> tuple[float, float]:
-    """Return the wait of a new reservation and the seconds that reserving took."""
+    """Return the wait of a new reservation, and the seconds that the call elapsed."""
     started = time.monotonic()
     wait: float = limit._limiter_for("x", RedactedStr(KEY)).reserve(
         Reservation(clock or Clock(), bulk=False), 600.0
@@ -66,18 +67,18 @@ def reserve(limit: RateLimit, clock: Clock | None = None) -> tuple[float, float]
 
 
 def later(seconds: float) -> Clock:
-    """Return a clock that is ahead of the others."""
+    """Return a clock that is ahead by a number of seconds."""
     return Clock(monotonic=lambda: time.monotonic() + seconds)
 
 
 def settle(limit: RateLimit) -> None:
-    """Wait until the worker has done all its jobs."""
+    """Wait until the worker has completed all its jobs."""
     storage: Any = limit._storage
     storage._worker.submit(lambda: None).result(60)
 
 
 def is_back(limit: RateLimit, seconds: float = 60.0) -> bool:
-    """Return whether the storage is available again within so many seconds."""
+    """Return whether the storage becomes available within a time in seconds."""
     end = time.monotonic() + seconds
     storage: Any = limit._storage
     while not storage.is_available():
@@ -102,24 +103,24 @@ def test_calls_without_available_storage_succeed_and_warn_once(
     limit = limit_on("redis://127.0.0.1:1", 30)
     results = [reserve(limit) for _ in range(31)]
     assert [wait for wait, _ in results[:30]] == [0.0] * 30
-    assert results[30][0] > 50  # the share of the only process
-    assert max(took for _, took in results) < BUSY
-    [said] = warnings(caplog)
-    assert "rate limit storage redis://127.0.0.1:1 is unavailable (ConnectionError)" in said
-    assert "30 of 30 requests" in said
+    assert results[30][0] > 50  # the share of the only process is the limit
+    assert max(elapsed for _, elapsed in results) < BUSY
+    [message] = warnings(caplog)
+    assert "rate limit storage redis://127.0.0.1:1 is unavailable (ConnectionError)" in message
+    assert "30 of 30 requests" in message
 
 
 def test_unresponsive_dns_resolver_does_not_delay_calls(
     limit_on: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No socket timeout bounds the resolution of a name."""
+    """Socket timeouts do not bound a DNS query."""
     release = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: release.wait(20) and [])
     limit = limit_on("redis://redis.example:6379")
-    took = [reserve(limit)[1] for _ in range(40)]
+    elapsed = [reserve(limit)[1] for _ in range(40)]
     release.set()
-    assert max(took) < BUSY
-    assert statistics.median(took) < 0.05  # after a second no call waits
+    assert max(elapsed) < BUSY
+    assert statistics.median(elapsed) < 0.05  # after a second no call waits
 
 
 @pytest.mark.usefixtures("storage_responds")
@@ -133,7 +134,7 @@ def test_limiter_restores_slots_after_an_empty_restart(
     with caplog.at_level(logging.INFO, "dub_uplink"):
         results = [reserve(limit) for _ in range(5)]
         assert [wait for wait, _ in results] == [0.0] * 5
-        assert max(took for _, took in results) < BUSY
+        assert max(elapsed for _, elapsed in results) < BUSY
         server.start()
         assert is_back(limit)
     assert len(warnings(caplog)) == 1
@@ -167,7 +168,7 @@ def test_processes_without_storage_use_their_share_of_the_limit(
     (
         reserve(first, later(1.1)),
         reserve(second, later(1.1)),
-    )  # each sends a heartbeat once a second
+    )  # sends a heartbeat, at most once a second
     server.kill()
     for limit in (first, second):
         assert [reserve(limit)[0] > 0 for _ in range(9)] == [False] * 8 + [True]
@@ -191,24 +192,24 @@ def test_slot_reserved_before_a_storage_outage_stays_valid(start_redis: Any, lim
 
 
 def test_storage_call_timeout_is_below_100_milliseconds() -> None:
-    """The test below shows that the timeout applies."""
+    """The next test shows that the timeout applies."""
     assert 0.05 <= shared_limit._CALL_TIMEOUT <= 0.1
 
 
-@pytest.mark.parametrize("how", ["swallows", "is slow", "stands still"])
+@pytest.mark.parametrize("how", ["sends nothing", "is slow", "is stopped"])
 def test_unresponsive_storage_does_not_delay_calls(
     start_redis: Any, forwarder: Any, limit_on: Any, caplog: pytest.LogCaptureFixture, how: str
 ) -> None:
     server = start_redis()
     proxy = forwarder(server.port)
-    # A call that waited for the storage would take this long.
+    # The time of a call that waits for the storage.
     limit = limit_on(f"{proxy.url}?socket_timeout={2 * BUSY}")
     reserve(limit)
     assert is_back(limit)
     process = server._process.pid
-    if how == "stands still":
+    if how == "is stopped":
         os.kill(process, signal.SIGSTOP)
-    elif how == "swallows":
+    elif how == "sends nothing":
         proxy.swallow = True
     else:
         proxy.delay = 0.15
@@ -216,8 +217,8 @@ def test_unresponsive_storage_does_not_delay_calls(
     time.sleep(0.3)
     results += [reserve(limit) for _ in range(12)]
     assert {wait for wait, _ in results} == {0.0}
-    assert max(took for _, took in results) < BUSY
-    assert statistics.median(took for _, took in results[12:]) < 0.05
+    assert max(elapsed for _, elapsed in results) < BUSY
+    assert statistics.median(elapsed for _, elapsed in results[12:]) < 0.05
     assert len(warnings(caplog)) == 1
     os.kill(process, signal.SIGCONT)
     proxy.swallow, proxy.delay = False, 0.0
@@ -235,10 +236,10 @@ def test_storage_response_after_the_loop_closed_is_ignored(
     limiter, started = limit._limiter_for("x", RedactedStr(KEY)), time.monotonic()
     assert asyncio.run(limiter.reserve_async(Reservation(Clock(), bulk=False), 600.0)) == 0
     assert time.monotonic() - started < BUSY
-    proxy.port = 1  # refuses new connections, which would wait for the socket timeout
+    proxy.port = 1  # connections are refused, and would otherwise wait for the socket timeout
     proxy.drop()
     settle(limit)
-    assert [record.name for record in caplog.records] == ["dub_uplink"]  # the warning
+    assert [record.name for record in caplog.records] == ["dub_uplink"]  # only the warning
 
 
 @pytest.mark.usefixtures("storage_responds")
@@ -281,11 +282,11 @@ def test_redis_out_of_memory_is_unavailable_until_freed(
         client.config_set("maxmemory-policy", "noeviction")
         client.config_set("maxmemory", "1mb")
         results = [reserve(limit) for _ in range(20)]
-        # The heartbeat, once a second, is a write, which Redis refuses.
+        # The heartbeat, once a second, is a write, which Redis rejects.
         results += [reserve(limit, later(1.1)) for _ in range(20)]
         time.sleep(0.5)  # longer than two probes
         assert {wait for wait, _ in results} == {0.0}
-        assert max(took for _, took in results) < BUSY
+        assert max(elapsed for _, elapsed in results) < BUSY
         assert not limit._storage.is_available()
         assert len(warnings(caplog)) == 1
         client.config_set("maxmemory", "0")

@@ -1,4 +1,4 @@
-"""Calls of both clients that wait for a slot, on a clock that only sleeps advance."""
+"""Test calls of both clients that wait for a slot, on a clock that only sleeps advance."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_call_with_slot_past_the_deadline_raises_before_sending(
     assert error.message == "rate limit: next slot in 41 s, but only 10 s remain; not sent"
     assert timeline.slept == []
     assert len(fake.requests) == 1
-    # It kept no slot: the next call gets it.
+    # The rejected call keeps no slot, so the next call gets it.
     timeline.now += 41.0
     client.get("ext_1")
     assert timeline.slept == []
@@ -67,7 +67,7 @@ def test_wait_for_a_slot_counts_towards_the_call_deadline(
     fake.faults.add(faults.Status(503))
     with pytest.raises(errors.SDKError) as caught:
         client.get("ext_1")
-    # It waited 9.18 of its 10 seconds: there is no second slot in the remaining time.
+    # The call has waited 9.18 of its 10 seconds, and there is no second slot in the rest.
     assert (caught.value.status_code, caught.value.attempts) == (503, 1)
     assert len(fake.requests) == 2
 
@@ -157,7 +157,7 @@ def test_limit_above_the_server_limit_is_lowered_with_a_warning(
             client.get("ext_1")
         for _ in range(3):
             with pytest.raises(errors.NotFound):
-                client.get("ext_2")  # which tells of the limit as well
+                client.get("ext_2")  # its response has the limit of the server
     assert [request.status for request in fake.requests].count(429) == 1
     [said] = caplog.messages
     assert said.startswith(
@@ -180,12 +180,12 @@ def test_server_limit_expires_and_never_exceeds_configured_limit(
     assert [request.status for request in fake.requests[before:]].count(429) == 1
 
     fake, url = limited(500, 10.0)
-    generous = driven(url, clock=timeline.clock(), rate_limit=RateLimit(2, per=10.0))
+    client = driven(url, clock=timeline.clock(), rate_limit=RateLimit(2, per=10.0))
     with pytest.raises(errors.NotFound):
-        generous.get("ext_2")  # an error tells that 500 are allowed
+        client.get("ext_2")  # the error response has the server's limit of 500
     timeline.slept.clear()
     for _ in range(4):
-        generous.get("ext_1")
+        client.get("ext_1")
     assert timeline.slept == pytest.approx([10.2, 10.2])
 
 
@@ -255,7 +255,7 @@ def test_rate_limit_headers_of_zero_are_ignored(
     client = driven(server.url, clock=timeline.clock(), rate_limit=RateLimit(10))
     for _ in range(9):
         client.list()
-    assert len(timeline.slept) == 1  # the back-off of the first, and none of the others
+    assert len(timeline.slept) == 1  # the backoff of the first call only
     assert timeline.slept[0] <= 0.5
 
 
@@ -264,7 +264,7 @@ def test_retry_after_from_a_proxy_pauses_other_clients(
 ) -> None:
     server = serving(raw=[said(429, "slow down", {"Retry-After": "7"}), said(200)])
     shared = {"clock": timeline.clock(), "rate_limit": RateLimit(100)}
-    with pytest.raises(errors.SDKError):  # 429, but no error from Dub
+    with pytest.raises(errors.SDKError):  # status 429, but no error of Dub
         driven(server.url, retry_config=None, **shared).list()
     driven(server.url, **shared).list()
     assert timeline.slept == [pytest.approx(7.5, abs=0.5)]

@@ -1,4 +1,4 @@
-"""The background worker: threads that cannot be started, shutdown and forks."""
+"""Test the background worker: threads that cannot start, shutdown, and forks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not
 
 @pytest.fixture
 def no_threads() -> Iterator[Any]:
-    """Let no thread start: its stack would be larger than the address space."""
+    """Prevent new threads, by a stack size above that of the address space."""
     before = threading.stack_size()
     threading.stack_size(1 << 47)
     yield lambda: threading.stack_size(before)
@@ -32,7 +32,7 @@ def no_threads() -> Iterator[Any]:
 
 
 def exit_code_of_child(function: Any) -> int:
-    """Run a function in a forked child and return its exit code, 0 if it returns true."""
+    """Run a function in a forked child and return its exit code; 0 if the function returns true."""
     pid = os.fork()
     if pid == 0:
         code = 2
@@ -57,7 +57,7 @@ def test_calls_succeed_if_the_worker_thread_cannot_start(redis: Any, no_threads:
     allow_threads, session = no_threads, requests.Session()
     allow_threads()
     with fake.serve() as url, session:
-        # The server has a thread for this connection, which is used again below.
+        # The server keeps a thread for this connection, which is used again below.
         Dub(TOKEN, server_url=url, client=session).customers.get("ext_1")
         threading.stack_size(1 << 47)
         limit = RateLimit(100, 60.0, storage=redis.url)

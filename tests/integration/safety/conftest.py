@@ -1,4 +1,4 @@
-"""What the promises of SECURITY.rst are held with: both kinds of client, call by call."""
+"""Provide clients of each type for the tests of the promises in SECURITY.rst."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dub_uplink import AsyncCustomersConsumer, CustomersConsumer
 
 Reach = Callable[..., Any]
 
-#: Every way to a server: by which consumer, and what is given to it as ``client``.
+#: All combinations of consumers and their ``client`` argument.
 KINDS: dict[str, tuple[bool, Callable[[], Any]]] = {
     "own session": (False, lambda: None),
     "given session": (False, requests.Session),
@@ -29,7 +29,7 @@ SHORT = ["own session", "own aiohttp"]
 
 
 class Driven:
-    """An asynchronous consumer whose calls are driven through a loop, one at a time."""
+    """An asynchronous consumer with synchronous methods."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, consumer: AsyncCustomersConsumer) -> None:
         self.loop = loop
@@ -72,21 +72,21 @@ def _name(kind: str) -> str:
 
 @pytest.fixture(params=KINDS, ids=_name)
 def reach(request: pytest.FixtureRequest, token: str) -> Iterator[Reach]:
-    """Make clients of a URL, of each kind in turn, without retries; closed after the test."""
+    """Make clients of a URL, of each type and without retries; they are closed after the test."""
     with _reaching(request.param, token) as make:
         yield make
 
 
 @pytest.fixture(params=[kind for kind in KINDS if kind != "uplink client"], ids=_name)
 def reach_session(request: pytest.FixtureRequest, token: str) -> Iterator[Reach]:
-    """As ``reach``, without the uplink client, whose session cannot be reached."""
+    """Like ``reach``, without the uplink client, whose session is not accessible."""
     with _reaching(request.param, token) as make:
         yield make
 
 
 @pytest.fixture(params=SHORT, ids=_name)
 def reach_own(request: pytest.FixtureRequest, token: str) -> Iterator[Reach]:
-    """As ``reach``, with nothing given as ``client``: the synchronous one and the other."""
+    """Like ``reach``, for the clients without a ``client`` argument."""
     with _reaching(request.param, token) as make:
         yield make
 
@@ -102,7 +102,10 @@ def _chain(error: BaseException, seen: list[BaseException]) -> list[BaseExceptio
 
 @pytest.fixture
 def shown() -> Callable[..., str]:
-    """All that a log, a report or a debugger prints of an error, but for the tests' own frames."""
+    """Return a function for all texts that a log, a report or a debugger prints of an error.
+
+    The frames of the tests are omitted.
+    """
 
     def render(error: BaseException) -> str:
         printed: list[str] = []
@@ -112,7 +115,7 @@ def shown() -> Callable[..., str]:
             printed += traceback.format_exception(type(link), link, link.__traceback__)
             for frame, _ in traceback.walk_tb(link.__traceback__):
                 if "/tests/" in frame.f_code.co_filename.replace("\\", "/"):
-                    continue  # they know the token
+                    continue  # the tests know the token
                 values = [v for v in frame.f_locals.values() if seen.setdefault(id(v), v) is v]
                 for value in values:
                     printed += [repr(value), repr(getattr(value, "__dict__", None))]

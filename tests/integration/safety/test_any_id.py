@@ -1,4 +1,4 @@
-"""Whatever text an id is: refused before anything is sent, or one segment that decodes to it."""
+"""Test that any id is rejected, or sent as one path segment that decodes to it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from dub_uplink import Dub
 
 REFUSED = {"", ".", "..", "count", "export", "search-stripe"}
-#: Mostly what means something in a URL, in HTTP or in a template.
+#: Mostly characters with a meaning in URLs, in HTTP or in templates.
 IDS = st.text(st.sampled_from("./?#%\\ \n\r\0;:@&=+{}~_e2E\ud800ü🦊") | st.characters())
-#: A segment by RFC 3986, without the characters that end one.
+#: A path segment of RFC 3986.
 SEGMENT = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-F]{2})+")
 CALLS = [
     ("GET", lambda c, x: c.get(x)),
@@ -60,7 +60,7 @@ def test_any_id_is_rejected_or_sent_as_one_path_segment(
     holds()
 
 
-#: URLs that look like a plain one, built of what one may hold.
+#: URLs of valid and invalid parts.
 URLS = st.builds(
     "{}{}{}{}".format,
     st.sampled_from(["https://", "http://", "HTTPS://", "ftp://", "file://", "//", "", "https:"]),

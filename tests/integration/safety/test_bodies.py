@@ -1,4 +1,4 @@
-"""Whatever bytes an answer is made of: a value or a ``DubError``, in bounded time and memory."""
+"""Test that any response body gives a value or a ``DubError``, in bounded time and memory."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from dub_uplink import errors
 
-CPU_SECONDS = 2.0  # an answer
+CPU_SECONDS = 2.0  # for each response
 MEMORY = 200 << 20
 
 DEEP = 100_000
-HELL: dict[str, bytes] = {
+HOSTILE_BODIES: dict[str, bytes] = {
     "deep lists": b"[" * DEEP,
     "deep lists, closed": b"[" * DEEP + b"]" * DEEP,
     "deep objects": b'{"a":' * DEEP,
@@ -50,8 +50,8 @@ HELL: dict[str, bytes] = {
     "many lists": b"[" + b"[]," * 50_000 + b"[]]",
     "blanks": b" " * 300_000,
 }
-#: Where it stands: the status, and what is around it.
-PLACES: dict[str, tuple[int, bytes]] = {
+#: The status and the surrounding text of a body.
+ENVELOPES: dict[str, tuple[int, bytes]] = {
     "alone": (200, b"%s"),
     "as an id": (200, b'{"id": %s}'),
     "as a field": (200, b'{"id": "cus_1", "sales": %s, "name": "Ada"}'),
@@ -63,7 +63,7 @@ PLACES: dict[str, tuple[int, bytes]] = {
 
 
 def peak() -> int:
-    """Bytes that this process has had at most; 0 where no one counts them."""
+    """Return the peak memory of this process in bytes; 0 if the system does not count it."""
     try:
         import resource
     except ImportError:  # Windows
@@ -73,36 +73,36 @@ def peak() -> int:
 
 
 def outcome(call: Any) -> Any:
-    """The result of a call, its time and memory bounded, and what a user does with an error."""
+    """Return the result or the error of a call, check its time and memory, and print the error."""
     started = time.process_time()
     try:
-        made = call()
+        result = call()
     except errors.DubError as error:
-        made = error
-    if isinstance(made, errors.DubError):
-        line = str(made)
+        result = error
+    if isinstance(result, errors.DubError):
+        line = str(result)
         assert line.isprintable()
         assert len(line) < 3_000
-        assert made.__cause__ is None
-        assert str(pickle.loads(pickle.dumps(made))) == line
+        assert result.__cause__ is None
+        assert str(pickle.loads(pickle.dumps(result))) == line
     assert time.process_time() - started < CPU_SECONDS
-    return made
+    return result
 
 
 @pytest.mark.promise("bodies-are-values-or-errors")
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", ENVELOPES)
 def test_hostile_body_parses_or_raises_dub_error(
     serving: Any, connect: Any, said: Any, place: str
 ) -> None:
-    status, around = PLACES[place]
+    status, around = ENVELOPES[place]
     server = serving()
     customers = connect(server.url, timeout_ms=60_000)
     before = peak()
-    for name, body in HELL.items():
+    for name, body in HOSTILE_BODIES.items():
         server.play(said(status, around.replace(b"%s", body)))
-        made = outcome(lambda: customers.get("cus_1"))
+        result = outcome(lambda: customers.get("cus_1"))
         if status >= 400:
-            assert isinstance(made, errors.APIStatusError), name
+            assert isinstance(result, errors.APIStatusError), name
         elif place == "alone":
             outcome(customers.list)
     assert peak() - before < MEMORY
@@ -170,9 +170,9 @@ def test_list_response_above_the_page_size_limit_is_rejected(serving: Any, reach
 
 
 def zeros(megabytes: int, wbits: int) -> bytes:
-    """So many of them, packed: their end is left out, since nobody may read as far as that."""
+    """Return a compressed body of zeros without its end, which no client may reach."""
     packer = zlib.compressobj(9, zlib.DEFLATED, wbits)
-    # After a full flush the same megabyte is packed into the same bytes, whatever was before it.
+    # After a full flush equal input gives equal output, whatever precedes it.
     first, again = (
         packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2)
     )

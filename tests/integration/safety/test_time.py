@@ -1,4 +1,4 @@
-"""``timeout_ms`` bounds the whole attempt, whatever the server does, for every kind of client."""
+"""Test that ``timeout_ms`` bounds an attempt of every client, with any slow server."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from requests.adapters import HTTPAdapter
 from dub_uplink import errors
 
 BOUND = 0.15  # seconds
-# What it may take on a machine that is busy; a server that is never done takes any time.
-PATIENCE = 8.0
+# The bound on a busy machine; the servers never complete a response.
+MAX_SECONDS = 8.0
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -30,7 +30,7 @@ SLOW: dict[str, dict[str, Any]] = {
     "drips its chunks": {"raw": CHUNKED + b"1\r\n \r\n" * 900, "drip": 0.01, "drip_from": 50},
     "drips an error": {"raw": FAILED + b" " * 9000, "drip": 0.01, "drip_from": len(FAILED)},
 }
-#: An uplink client hides the session that would be bounded here.
+#: An uplink client hides its session, so that the headers are not bounded.
 SLOW_HEADERS: dict[str, dict[str, Any]] = {
     "drips its headers": {"raw": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 900, "drip": 0.01},
     "only says it goes on": {"raw": b"HTTP/1.1 100 Continue\r\n\r\n" * 900, "drip": 0.01},
@@ -42,7 +42,7 @@ def times_out(call: Any, bound: float = BOUND) -> errors.APITimeoutError:
     started = time.monotonic()
     with pytest.raises(errors.APITimeoutError) as caught:
         call()
-    assert bound * 0.9 <= time.monotonic() - started < PATIENCE
+    assert bound * 0.9 <= time.monotonic() - started < MAX_SECONDS
     return caught.value
 
 
@@ -80,7 +80,7 @@ def test_slow_headers_with_an_adapter_subclass_time_out(serving: Any, connect: A
 
 @pytest.fixture
 def full() -> Iterator[str]:
-    """A server that takes no more connections: connecting takes until a timeout."""
+    """Run a server with a full accept queue, so that connecting takes until the timeout."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -95,7 +95,7 @@ def full() -> Iterator[str]:
 @pytest.mark.promise("attempt-ends-at-timeout")
 def test_slow_connections_never_exceed_the_timeout(full: str, reach: Any) -> None:
     customers = reach(full, timeout_ms=BOUND * 1000)
-    # aiohttp limits the time to connect together with the wait for a connection.
+    # aiohttp applies one limit to connecting and to the wait for a connection.
     limit = BOUND / 2 if hasattr(customers, "loop") else BOUND
     error = times_out(customers.list, limit)
     assert str(error) == f"GET: no connection within {limit:.3g} s"

@@ -1,4 +1,4 @@
-"""A bad token is refused without being shown, not even by the frames of the constructors."""
+"""Test that an invalid token is rejected, and not shown by the frames of the constructors."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from dub_uplink import AsyncCustomersConsumer, AsyncDub, CustomersConsumer, Dub
 MAKERS = [Dub, CustomersConsumer, AsyncDub, AsyncCustomersConsumer]
 EACH_MAKER = pytest.mark.parametrize("make", MAKERS)
 
-BAD: list[Any] = ["s3cr3t\n", " s3cr3t", "s3cr3t\x00", "s3cr3té", "s3cr3t s", "s3cr3t\r\nX: y"]
-BAD += [b"s3cr3t", ["s3cr3t"], {"token": "s3cr3t"}]
-#: And good ones beside something else that is wrong.
-WRONG: list[dict[str, Any]] = [
+INVALID_TOKENS: list[Any] = ["s3cr3t\n"]
+INVALID_TOKENS += [" s3cr3t", "s3cr3t\x00", "s3cr3té", "s3cr3t s", "s3cr3t\r\nX: y"]
+INVALID_TOKENS += [b"s3cr3t", ["s3cr3t"], {"token": "s3cr3t"}]
+#: Wrong arguments, with a valid token.
+WRONG_ARGUMENTS: list[dict[str, Any]] = [
     {"server_url": "ftp://x"},
     {"server_url": "https://u:p@api.dub.co"},
     {"timeout_ms": -1},
@@ -27,20 +28,20 @@ WRONG: list[dict[str, Any]] = [
     {"on_retry": 5},
     {"clock": 5},
 ]
-CASES: list[tuple[Any, dict[str, Any]]] = [(bad, {}) for bad in BAD]
-CASES += [("s3cr3t", wrong) for wrong in WRONG]
+CASES: list[tuple[Any, dict[str, Any]]] = [(bad, {}) for bad in INVALID_TOKENS]
+CASES += [("s3cr3t", wrong) for wrong in WRONG_ARGUMENTS]
 
 
 def locals_of(error: BaseException) -> list[str]:
-    """Every local variable of every frame but this test's, as a traceback prints them."""
-    found = []
+    """Return the reprs of all local variables in a traceback, except those of this test."""
+    reprs = []
     for link in (error, error.__cause__, error.__context__):
         for frame, _ in traceback.walk_tb(link.__traceback__ if link else None):
             if frame.f_code.co_filename != __file__:
                 for value in frame.f_locals.values():
-                    with contextlib.suppress(AttributeError):  # of a client that is half made
-                        found.append(repr(value))
-    return found
+                    with contextlib.suppress(AttributeError):  # of a partly constructed client
+                        reprs.append(repr(value))
+    return reprs
 
 
 @pytest.mark.promise("constructors-show-no-token")

@@ -1,4 +1,4 @@
-"""Nothing takes the token's place: no netrc, auth or header. It goes to no other host."""
+"""Test that netrc, auth or headers do not replace the token, and that it goes to no other host."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_redirects_are_not_followed_with_the_token(
 
 
 class Tunnel:
-    """A proxy that opens the requested tunnels, and records what it receives unencrypted."""
+    """A proxy that opens tunnels and records the unencrypted bytes."""
 
     def __init__(self) -> None:
         self.heads: list[bytes] = []
@@ -217,7 +217,7 @@ HEADERS = st.dictionaries(
 
 @pytest.mark.promise("headers-are-checked")
 def test_http_headers_are_sent_unchanged_or_rejected(serving: Any, reach: Any, token: str) -> None:
-    """No line is injected, no header doubled, and the token stays what it is."""
+    """A header cannot inject a line, replace the token, or occur twice."""
     server = serving()
     customers = reach(server.url)
     customers.list()
@@ -241,7 +241,7 @@ def test_http_headers_are_sent_unchanged_or_rejected(serving: Any, reach: Any, t
         assert sorted(names) == sorted(usual | {name.lower() for name in headers})
         assert authorizations(sent) == [f"Bearer {token}"]
         for name, value in headers.items():
-            # aiohttp writes what is not ASCII in UTF-8.
+            # aiohttp encodes header values in UTF-8.
             arrived = sent.headers[name.lower()]
             assert value in (arrived, arrived.encode("latin-1").decode("utf-8", "replace"))
 

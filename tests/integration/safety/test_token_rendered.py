@@ -1,4 +1,4 @@
-"""Tracebacks with local variables, as rich and pytest print them in a process of their own."""
+"""Test that rich and pytest print tracebacks with local variables without the token."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 
 pytest.importorskip("rich")
 
-#: Longer than what rich prints of a string before it cuts it.
+#: Longer than the strings that rich prints completely.
 TOKEN = "dub_" + "s3cr3t" * 20
 PROGRAM = '''
-"""Calls that fail, each in its own way; the token is in the environment alone."""
+"""Calls that fail in different ways; only the environment has the token."""
 import asyncio, json, os, requests
 from dub_uplink import AsyncDub, CustomersConsumer, Dub, RetryConfig, declare
 
@@ -70,7 +70,7 @@ WAYS = [
     (lambda url: AsyncDub(os.environ["DUB_API_KEY"] + "\\n"), ""),
 ]
 '''
-#: rich's own texts of the local variables; the rest of its work is to colour the source lines.
+#: Prints the local variables as rich does, without colouring the source lines.
 RICH = """
 import sys
 import calls
@@ -140,7 +140,7 @@ def test_traceback_with_locals_hides_the_token(
         cwd=tmp_path,
         env={
             **{name: value for name, value in os.environ.items() if "COVERAGE" not in name},
-            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # which take longer than the tests
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # plugins take longer than the tests
             "DUB_API_KEY": TOKEN,
             "URLS": json.dumps({name: server.url for name, server in servers.items()}),
         },

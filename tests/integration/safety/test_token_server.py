@@ -1,4 +1,4 @@
-"""The token goes to the server of ``server_url`` alone, whatever an endpoint declares."""
+"""Test that only the server of ``server_url`` receives the token, for any declared path."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def literal(path: str, declared_with: Any) -> tuple[type[Any], type[Any]]:
 
 
 def elsewhere(form: str, port: int, other: int) -> str:
-    """Return a URL of another origin that looks like one of the server at a port."""
+    """Return a URL of another origin that resembles that of the server."""
     return form.format(port=port, other=other)
 
 

@@ -1,4 +1,4 @@
-"""The token is in nothing that a failed call leaves behind, whatever the failure and the client."""
+"""Test that the errors and logs of failed calls do not contain the token."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def reply(status: int, body: bytes, headers: bytes = b"") -> bytes:
     return b"HTTP/1.1 %d X\r\n%sContent-Length: %d\r\n\r\n%s" % (status, headers, len(body), body)
 
 
-#: What a server answers; nothing at all is a connection that is dropped.
-ANSWERS: dict[str, bytes] = {
+#: Responses of the server; empty bytes drop the connection.
+RESPONSES: dict[str, bytes] = {
     "401": reply(401, DETAIL),
     "404 of a proxy": reply(404, b"<html>"),
     "redirect": reply(302, b"", b"Location: https://x.example/\r\n"),
@@ -44,7 +44,7 @@ ANSWERS: dict[str, bytes] = {
 
 @pytest.fixture
 def dumping(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """Everything that can log does, asyncio's debug mode among it."""
+    """Turn on all logs and the debug mode of asyncio."""
     caplog.set_level(logging.DEBUG)
     for name in ("urllib3", "asyncio", "aiohttp.client", "requests", "dub_uplink"):
         caplog.set_level(logging.DEBUG, name)
@@ -53,11 +53,11 @@ def dumping(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -
 
 @pytest.mark.promise("errors-show-no-token")
 @pytest.mark.usefixtures("dumping")
-@pytest.mark.parametrize("name", [*ANSWERS, "refused"])
+@pytest.mark.parametrize("name", [*RESPONSES, "refused"])
 def test_failures_hide_the_token(
     serving: Any, reach: Any, shown: Any, token: str, name: str, caplog: Any, capfd: Any
 ) -> None:
-    server = serving(raw=ANSWERS.get(name, b""))
+    server = serving(raw=RESPONSES.get(name, b""))
     if name == "refused":
         server.close()
     patience = 100 if name == "timeout" else 20_000
@@ -85,12 +85,12 @@ class Mine(CustomersConsumer):
 
 
 @pytest.mark.promise("handlers-show-no-token")
-# requests drops the response, and with it the connection, when a hook of a session raises.
+# If a session hook raises, requests drops the response with its connection.
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_exception_of_a_response_handler_hides_the_token(
     serving: Any, token: str, shown: Any, request: pytest.FixtureRequest
 ) -> None:
-    """In an endpoint's reader, in ``on_retry``, in a hook of the session, in its adapter."""
+    """The exception comes from an endpoint reader, ``on_retry``, a session hook or an adapter."""
 
     def session(**hooks: Any) -> requests.Session:
         made = requests.Session()
@@ -130,13 +130,13 @@ def test_exception_of_a_response_handler_hides_the_token(
     gc.collect()
 
 
-#: More than sockets take at once whose buffers are this narrow.
+#: More bytes than sockets with these small buffers accept at once.
 LONG = {"X-Long": "x" * 400_000}
 NARROW = (socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
 
 
-class Deaf:
-    """A server that takes a connection and reads nothing of it; ``taken`` when it has one."""
+class UnreadingServer:
+    """A server that accepts a connection and reads nothing; ``taken`` is set by a connection."""
 
     def __init__(self) -> None:
         self._listener = socket.socket()
@@ -159,8 +159,8 @@ class Deaf:
 
 
 @pytest.fixture
-def deaf() -> Iterator[Deaf]:
-    server = Deaf()
+def server() -> Iterator[UnreadingServer]:
+    server = UnreadingServer()
     yield server
     server.close()
 
@@ -173,24 +173,26 @@ def narrow(address: Any) -> socket.socket:
 
 @pytest.mark.promise("handlers-show-no-token")
 @pytest.mark.parametrize("headers", [None, LONG], ids=["waiting", "writing"])
-def test_cancelled_task_hides_the_token(deaf: Deaf, shown: Any, token: str, headers: Any) -> None:
+def test_cancelled_task_hides_the_token(
+    server: UnreadingServer, shown: Any, token: str, headers: Any
+) -> None:
     async def run() -> BaseException:
         connector = aiohttp.TCPConnector(socket_factory=narrow)
         async with (
             aiohttp.ClientSession(connector=connector) as session,
-            AsyncDub(token, server_url=deaf.url, client=session) as dub,
+            AsyncDub(token, server_url=server.url, client=session) as dub,
         ):
             task = asyncio.ensure_future(dub.customers.list(http_headers=headers))
-            while not deaf.taken.is_set():
+            while not server.taken.is_set():
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.05)
             task.cancel()
             try:
                 await task
             except asyncio.CancelledError as error:
-                deaf.close()  # what waits to be written would keep the connection open
+                server.close()  # unsent bytes would keep the connection open
                 return error
-        raise AssertionError("it was not cancelled")
+        raise AssertionError("the task was not cancelled")
 
     error = asyncio.run(run())
     assert token not in shown(error)
@@ -207,12 +209,12 @@ def test_http_debug_output_hides_the_token(
     monkeypatch: pytest.MonkeyPatch,
     capfd: Any,
 ) -> None:
-    """``http.client.HTTPConnection.debuglevel = 1`` prints every byte that others send."""
+    """``http.client.HTTPConnection.debuglevel = 1`` prints all bytes that are sent."""
     monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
     server = serving()
     connect(server.url, client=make()).list()
     assert token not in "".join(capfd.readouterr())
-    # The other values are printed, so the recipe is active.
+    # Other header values are printed, so the debug output is on.
     plain = http.client.HTTPConnection(server.url.removeprefix("http://"))
     plain.request("GET", "/", headers={"X-Mark": "seen"})
     plain.getresponse().read()

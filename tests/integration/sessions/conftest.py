@@ -1,4 +1,4 @@
-"""A server whose state counts requests, and both clients behind the same calls."""
+"""Provide a server that counts requests, and both clients with the same methods."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dub_uplink import AsyncCustomersConsumer, CustomersConsumer
 
 
 class Driven:
-    """An asynchronous consumer whose calls run in a loop, one at a time."""
+    """An asynchronous consumer with synchronous methods."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, consumer: AsyncCustomersConsumer) -> None:
         self.loop = loop
@@ -38,9 +38,9 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 @pytest.fixture
 def connect_async(loop: asyncio.AbstractEventLoop, token: str) -> Iterator[Callable[..., Driven]]:
-    """Make asynchronous clients of a URL, without retries unless told otherwise.
+    """Make asynchronous clients of a URL, by default without retries.
 
-    ``client`` is a function that makes the session, since that needs the loop.
+    ``client`` is a function that creates the session, because a session needs the loop.
     """
     with contextlib.ExitStack() as stack:
 
@@ -61,7 +61,7 @@ def connect_async(loop: asyncio.AbstractEventLoop, token: str) -> Iterator[Calla
 
 @pytest.fixture(params=["sync", "async"])
 def connect_both(request: pytest.FixtureRequest) -> Callable[..., Any]:
-    """Make clients with sessions of their own, of either kind."""
+    """Make clients of either type with separate sessions."""
     name = "connect" if request.param == "sync" else "connect_async"
     make: Callable[..., CustomersConsumer | Driven] = request.getfixturevalue(name)
     return make

@@ -1,4 +1,4 @@
-"""A session with an adapter of one's own mounted, and uplink's own client, are backends as well."""
+"""Test sessions with other adapters, and uplink's requests client, as backends."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from dub_uplink.testing import FakeDub, NetworkRefused
 CUSTOMER = b'{"id": "cus_1", "name": "Ada"}'
 
 
-class Canned(BaseAdapter):
-    """Answers from memory, in one of the ways that adapters found in the wild do."""
+class InMemoryAdapter(BaseAdapter):
+    """An adapter that returns responses from memory, with different types of raw streams."""
 
     def __init__(self, fill: Callable[[requests.Response], None], status: int = 200) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ def content_only(response: requests.Response) -> None:
 
 
 def bytes_stream(response: requests.Response) -> None:
-    response.raw = io.BytesIO(CUSTOMER)  # its read() knows no decode_content
+    response.raw = io.BytesIO(CUSTOMER)  # its read() has no decode_content
 
 
 def urllib3_stream(response: requests.Response) -> None:
@@ -54,7 +54,7 @@ def urllib3_stream(response: requests.Response) -> None:
 
 
 class OldStream:
-    """A raw stream without ``read1``, as urllib3 before 2 has."""
+    """A raw stream without ``read1``, like that of urllib3 before version 2."""
 
     stream = None
 
@@ -83,7 +83,7 @@ def client_of(adapter: BaseAdapter, wrap: Any = lambda session: session) -> Cust
 
 @FILLS
 def test_mounted_adapter_response_is_used(fill: Any, wrap: Any) -> None:
-    adapter = Canned(fill)
+    adapter = InMemoryAdapter(fill)
     customers = client_of(adapter, wrap)
     assert customers.get("cus_1").name == "Ada"
     assert customers.update("cus_1", {"name": "Ada"}).id == "cus_1"
@@ -96,12 +96,12 @@ def test_mounted_adapter_response_is_used(fill: Any, wrap: Any) -> None:
 @FILLS
 def test_mounted_adapter_failure_becomes_a_dub_error(fill: Any) -> None:
     with pytest.raises(errors.SDKError, match="418: the response is not an error from Dub"):
-        client_of(Canned(fill, status=418)).get("cus_1")
+        client_of(InMemoryAdapter(fill, status=418)).get("cus_1")
 
 
 def test_response_of_an_adapter_without_body_is_empty() -> None:
     with pytest.raises(errors.SDKError, match="500: the response has no body"):
-        client_of(Canned(lambda _: None, status=500)).get("cus_1")
+        client_of(InMemoryAdapter(lambda _: None, status=500)).get("cus_1")
 
 
 def test_body_read_by_a_response_hook_is_still_returned(serving: Any, connect: Any) -> None:
@@ -136,7 +136,7 @@ def test_adapter_library_error_becomes_connection_error(error: Any, wrap: Any) -
         raise error
 
     with pytest.raises(errors.APIConnectionError, match=r"^GET: .*gone") as caught:
-        client_of(Canned(fail), wrap).get("cus_1")
+        client_of(InMemoryAdapter(fail), wrap).get("cus_1")
     assert type(caught.value) is errors.APIConnectionError
     assert caught.value.__cause__ is None
 
@@ -149,7 +149,7 @@ def test_adapter_timeout_becomes_api_timeout_error(error: Any) -> None:
         raise error
 
     with pytest.raises(errors.APITimeoutError):
-        client_of(Canned(fail)).get("cus_1")
+        client_of(InMemoryAdapter(fail)).get("cus_1")
 
 
 def test_unknown_exception_of_an_adapter_propagates_unchanged() -> None:
@@ -157,7 +157,7 @@ def test_unknown_exception_of_an_adapter_propagates_unchanged() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        client_of(Canned(fail)).get("cus_1")
+        client_of(InMemoryAdapter(fail)).get("cus_1")
 
 
 def test_uplink_client_sends_through_the_given_session(
@@ -213,8 +213,8 @@ def test_adapter_mounted_for_one_host_is_not_used_for_others(serving: Any) -> No
         assert customers.get("cus_1").name == "Ada"
 
 
-class Balanced(BaseAdapter):
-    """Sends through the first of the adapters that it keeps."""
+class BalancingAdapter(BaseAdapter):
+    """An adapter that sends through the first of several adapters."""
 
     def __init__(self, kept: Any, first: HTTPAdapter) -> None:
         super().__init__()
@@ -239,7 +239,7 @@ def test_adapter_around_an_inner_adapter_emits_a_warning(
     server = wire(step(b"", "close"), said(404, json.dumps(missing)))
     inner = HTTPAdapter(max_retries=urllib3.Retry(3, allowed_methods=None))
     session = requests.Session()
-    session.mount("http://", Balanced(keep(inner), inner))
+    session.mount("http://", BalancingAdapter(keep(inner), inner))
     with pytest.warns(UserWarning, match="wraps another adapter"):
         client = connect(server.url, client=session)
     with pytest.raises(errors.APIConnectionError, match="tried to repeat"):
@@ -247,13 +247,13 @@ def test_adapter_around_an_inner_adapter_emits_a_warning(
     assert len(server.received) == 1
 
 
-class Hiding(BaseAdapter):
-    """Keeps an adapter where no attribute of it shows it."""
+class OpaqueAdapter(BaseAdapter):
+    """An adapter whose attributes do not show its inner adapter."""
 
     __slots__ = ("slot",)
     slot: HTTPAdapter
 
-    def __init__(self, hide: Callable[[Hiding], None]) -> None:
+    def __init__(self, hide: Callable[[OpaqueAdapter], None]) -> None:
         super().__init__()
         self.choose: Callable[[], Any] = lambda: self.slot
         hide(self)
@@ -296,7 +296,7 @@ def test_hidden_inner_adapter_sends_one_request(
     missing = {"error": {"code": "not_found", "message": "No."}}
     server = wire(step(b"", "close"), said(404, json.dumps(missing)))
     session = requests.Session()
-    session.mount("http://", Hiding(hide))
+    session.mount("http://", OpaqueAdapter(hide))
     with pytest.raises(errors.APIConnectionError, match="tried to repeat"):
         connect(server.url, client=session).delete("cus_1")
     assert len(server.received) == 1
@@ -305,7 +305,7 @@ def test_hidden_inner_adapter_sends_one_request(
 def test_adapter_timeout_is_a_number_of_seconds(connect: Any) -> None:
     timeouts: list[float] = []
 
-    class Calculating(Canned):
+    class Calculating(InMemoryAdapter):
         def send(self, request: Any, *args: Any, timeout: Any = None, **_: Any) -> Any:
             timeouts.append(timeout / 2)
             assert isinstance(timeout, float)
@@ -317,7 +317,7 @@ def test_adapter_timeout_is_a_number_of_seconds(connect: Any) -> None:
 
 @pytest.mark.parametrize("first", [requests.ConnectionError("refused"), 503])
 def test_last_attempt_without_time_raises_the_previous_failure(first: Any) -> None:
-    adapter = Canned(lambda _: None, status=503)
+    adapter = InMemoryAdapter(lambda _: None, status=503)
 
     def fail(_: requests.Response) -> None:
         if len(adapter.seen) > 1:

@@ -1,4 +1,4 @@
-"""An ``aiohttp.ClientSession`` with traces or of a subclass: one request, and it counts."""
+"""Test aiohttp sessions with traces and of subclasses: each attempt sends one request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MISSING = '{"error": {"code": "not_found", "message": "No."}}'
 
 
 def traced(**handlers: Any) -> Callable[[], aiohttp.ClientSession]:
-    """Return a function that makes a session with these handlers of a trace."""
+    """Return a function that creates a session with these trace handlers."""
     config = aiohttp.TraceConfig()
     for name, handler in handlers.items():
         getattr(config, name).append(handler)

@@ -1,4 +1,4 @@
-"""A create, a retry and an error beside libraries that replace or observe HTTP clients."""
+"""Test a create, a retry and an error with libraries that replace or observe HTTP clients."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ REQUEST = {"external_id": "user_1", "country": "GB"}
 QUICK = RetryConfig("backoff", BackoffStrategy(1, 5, 1.5, 3_000), True)
 
 
-def use(customers: Any) -> None:
-    """Create a customer with one retry, then get one that does not exist."""
+def create_and_get(customers: Any) -> None:
+    """Create a customer with one retry, then get a customer that does not exist."""
     assert customers.create(request=REQUEST).external_id == "user_1"
     with pytest.raises(errors.NotFound):
         customers.get("cus_none")
@@ -32,7 +32,7 @@ def use(customers: Any) -> None:
 
 @pytest.fixture
 def failing(fake: FakeDub, served: str) -> str:
-    """The URL of a fake whose first POST is answered with a 503."""
+    """Serve a fake that responds 503 to the first POST."""
     fake.faults.add(faults.Status(503), method="POST")
     return served
 
@@ -43,7 +43,7 @@ def test_calls_under_responses_create_retry_and_raise() -> None:
         mock.post(URL, status=503)
         mock.post(URL, json=CREATED, status=201)
         mock.get(f"{URL}/cus_none", json=REFUSED, status=404)
-        use(dub.customers)
+        create_and_get(dub.customers)
         assert len(mock.calls) == 3
 
 
@@ -57,7 +57,7 @@ def test_calls_under_requests_mock_create_retry_and_raise(own: bool) -> None:
     ):
         mock.post(URL, [{"status_code": 503}, {"json": CREATED, "status_code": 201}])
         mock.get(f"{URL}/cus_none", json=REFUSED, status_code=404)
-        use(dub.customers)
+        create_and_get(dub.customers)
         assert mock.call_count == 3
 
 
@@ -66,12 +66,12 @@ def test_vcrpy_records_and_replays_calls(
 ) -> None:
     vcr = pytest.importorskip("vcr")
     recorder = vcr.VCR(cassette_library_dir=str(tmp_path), filter_headers=["authorization"])
-    for _ in range(2):  # the second time the server is not asked
+    for _ in range(2):  # the second run replays the recording
         with (
             recorder.use_cassette("calls.yaml", allow_playback_repeats=False) as cassette,
             Dub(token, server_url=failing, retry_config=QUICK) as dub,
         ):
-            use(dub.customers)
+            create_and_get(dub.customers)
     assert cassette.play_count == 3
     assert len(fake.requests) == 3
     assert token not in (tmp_path / "calls.yaml").read_text()
@@ -81,17 +81,17 @@ def test_calls_under_requests_cache_create_retry_and_raise(failing: str, token: 
     requests_cache = pytest.importorskip("requests_cache")
     session = requests_cache.CachedSession(backend="memory")
     with Dub(token, server_url=failing, client=session, retry_config=QUICK) as dub:
-        use(dub.customers)
+        create_and_get(dub.customers)
         before = dub.customers.get("ext_user_1")
         dub.customers.update("ext_user_1", {"name": "Grace"})
-        assert dub.customers.get("ext_user_1") == before, "a cache is what the session is for"
+        assert dub.customers.get("ext_user_1") == before, "not from the cache"
 
 
 @pytest.mark.parametrize("headers", [False, True], ids=["plain", "cache-control"])
 def test_lookup_is_never_served_from_requests_cache(
     fake: FakeDub, served: str, token: str, headers: bool
 ) -> None:
-    """A 404 in the cache would make a create that was applied a false conflict."""
+    """A cached 404 would turn an applied create into a false conflict."""
     requests_cache = pytest.importorskip("requests_cache")
     session = requests_cache.CachedSession(
         backend="memory", allowable_codes=(200, 404), cache_control=headers
@@ -160,21 +160,21 @@ for server in ("http://dub.localhost", "https://api.dub.co"):
                 except errors.NotFound:
                     pass
             assert len(Mocket.request_list()) == 3
-print("done")
+print("completed")
 """
 
 
 def test_calls_under_strict_mocket_create_retry_and_raise() -> None:
-    """In a process of its own: mocket leaves urllib3's TLS replaced."""
+    """Use another process, because mocket does not restore the TLS of urllib3."""
     pytest.importorskip("mocket")
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", MOCKET, json.dumps(CREATED), json.dumps(REFUSED)],
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
-    assert done.stdout.strip() == "done", done.stderr
+    assert completed.stdout.strip() == "completed", completed.stderr
 
 
 def spans_of(exporter: Any) -> list[tuple[str, int]]:
@@ -219,7 +219,7 @@ def test_opentelemetry_traces_each_attempt(
     try:
         client = None if own else requests.Session()
         with Dub(token, server_url=failing, client=client, retry_config=QUICK) as dub:
-            use(dub.customers)
+            create_and_get(dub.customers)
     finally:
         instrumentor.uninstrument()
     assert spans_of(exporter) == EXPECTED
@@ -235,7 +235,7 @@ def test_opentelemetry_traces_each_attempt_of_aiohttp(
     instrumentor.instrument(tracer_provider=tracing)
     try:
         make = (lambda: None) if own else aiohttp.ClientSession
-        use(connect_async(failing, client=make, retry_config=QUICK))
+        create_and_get(connect_async(failing, client=make, retry_config=QUICK))
     finally:
         instrumentor.uninstrument()
     assert spans_of(exporter) == EXPECTED
@@ -250,7 +250,7 @@ def test_calls_under_aioresponses_create_retry_and_raise(connect_async: Any) -> 
         mock.post(URL, status=503)
         mock.post(URL, status=201, payload=CREATED)
         mock.get(f"{URL}/cus_none", status=404, payload=REFUSED)
-        use(customers)
+        create_and_get(customers)
         assert sum(len(calls) for calls in mock.requests.values()) == 3
 
 
@@ -277,13 +277,13 @@ with FakeDub() as fake, fake.serve() as url:
             jobs = [gevent.spawn(dub.customers.get, f"ext_{name}") for _ in range(20)]
             assert len({job.get().id for job in jobs}) == 1
             assert time.monotonic() - started < 2, "greenlets wait side by side"
-print("done")
+print("completed")
 """
 
 
 def test_calls_under_gevent_run_concurrently() -> None:
     pytest.importorskip("gevent")
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", GEVENT], capture_output=True, text=True, check=False, timeout=60
     )
-    assert done.stdout.strip() == "done", done.stderr
+    assert completed.stdout.strip() == "completed", completed.stderr

@@ -1,4 +1,4 @@
-"""A caller's session with requests' own adapter is bounded like ours, and is none the wiser."""
+"""Test that attempts of a caller's session with the adapter of requests are bounded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 
 from dub_uplink import errors
 
-PATIENCE = 8.0  # seconds; a server that is never done takes any time
+MAX_SECONDS = 8.0  # seconds; the servers never complete a response
 DRIPPING = {"raw": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 900, "drip": 0.01}
 
 
@@ -23,7 +23,7 @@ def test_slow_response_headers_from_a_proxy_time_out(serving: Any, connect: Any)
         started = time.monotonic()
         with pytest.raises(errors.APITimeoutError):
             customers.list()
-        assert time.monotonic() - started < PATIENCE
+        assert time.monotonic() - started < MAX_SECONDS
 
 
 def test_clients_share_a_connection_of_a_given_session(
@@ -43,13 +43,13 @@ def test_clients_share_a_connection_of_a_given_session(
 def test_session_get_after_client_calls_has_no_total_timeout(
     wire: Any, step: Any, said: Any, connect: Any
 ) -> None:
-    """Between two bytes: a long download may take longer than its timeout."""
+    """The timeout applies between two bytes, so a long download may take longer."""
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n"
     with requests.Session() as session:
         server = wire(said(200), step(head + b" " * 40, drip=0.04, drip_from=len(head)))
         connect(server.url, client=session, timeout_ms=1_000).list()
         assert len(session.get(server.url, timeout=1).content) == 40  # in 1.6 seconds
-        assert server.connections == 1  # the pool is the session's
+        assert server.connections == 1  # the session's pool is used
 
 
 def test_session_subclass_state_is_updated(serving: Any, connect: Any) -> None:
@@ -99,8 +99,8 @@ class Subclassed(HTTPAdapter):
         return super().send(request, *args, **settings)
 
 
-class Impatient(HTTPAdapter):
-    """Sets a timeout of its own, as many do."""
+class TimeoutAdapter(HTTPAdapter):
+    """An adapter that sets another timeout."""
 
     def send(self, request: Any, *args: Any, **settings: Any) -> requests.Response:
         return super().send(request, *args, **{**settings, "timeout": 60})
@@ -110,7 +110,7 @@ class SlottedAdapter(HTTPAdapter):
     __slots__ = ("sent",)
 
 
-@pytest.mark.parametrize("cls", [Subclassed, Impatient, SlottedAdapter])
+@pytest.mark.parametrize("cls", [Subclassed, TimeoutAdapter, SlottedAdapter])
 def test_adapter_subclass_obeys_the_timeout(serving: Any, connect: Any, cls: Any) -> None:
     with requests.Session() as session:
         session.mount("http://", cls())
@@ -118,7 +118,7 @@ def test_adapter_subclass_obeys_the_timeout(serving: Any, connect: Any, cls: Any
         started = time.monotonic()
         with pytest.raises(errors.APITimeoutError):
             customers.list()
-        assert time.monotonic() - started < PATIENCE
+        assert time.monotonic() - started < MAX_SECONDS
 
 
 def test_adapter_subclass_attributes_are_kept(serving: Any, connect: Any) -> None:
@@ -138,8 +138,8 @@ def test_adapter_mounted_after_the_client_is_created_is_used(serving: Any, conne
     assert adapter.sent == 1
 
 
-class Wrapping(BaseAdapter):
-    """Sends through another adapter, as ones that log or measure do."""
+class WrappingAdapter(BaseAdapter):
+    """An adapter that sends through another adapter, like adapters for logs and metrics."""
 
     def __init__(self, inner: HTTPAdapter) -> None:
         super().__init__()
@@ -155,10 +155,10 @@ class Wrapping(BaseAdapter):
 def test_deadline_adapter_inside_another_emits_a_warning(serving: Any, connect: Any) -> None:
     server = serving(raw=[b""])
     with requests.Session() as session:
-        session.mount("http://", Wrapping(HTTPAdapter(max_retries=2)))
+        session.mount("http://", WrappingAdapter(HTTPAdapter(max_retries=2)))
         with pytest.warns(UserWarning, match="wraps another adapter") as warned:
             customers = connect(server.url, client=session)
-        assert warned[0].filename.endswith("conftest.py"), "where the client is made"
+        assert warned[0].filename.endswith("conftest.py"), "not the line of the constructor call"
         with pytest.raises(errors.APIConnectionError, match="tried to repeat"):
             customers.list()
     assert len(server.received) == 1

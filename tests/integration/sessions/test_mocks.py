@@ -1,4 +1,4 @@
-"""The libraries that mock requests work with a client as they do with requests itself."""
+"""Test that libraries that mock requests work with a client."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def mocked() -> Iterator[responses.RequestsMock]:
 
 @pytest.fixture
 def dub() -> Iterator[Dub]:
-    """A client of the real server's URL without any setting for a mock."""
+    """Return a client of Dub's URL without settings for a mock."""
     with Dub("dub_x") as dub:
         yield dub
 
@@ -128,11 +128,11 @@ def test_vcrpy_records_and_plays_back(tmp_path: Path, client: Any) -> None:
         fake.add(external_id="user_1", name="Ada", country="GB")
         with fake.serve() as url:
             dub = Dub("dub_test", server_url=url, client=client)
-            before = dub.customers.get("ext_user_1")  # its connection is kept in the pool
+            before = dub.customers.get("ext_user_1")  # the pool keeps its connection
             with recorder.use_cassette("get.yaml"):
                 recorded = dub.customers.get("ext_user_1")
             assert "dub_test" not in (tmp_path / "get.yaml").read_text()
-    with recorder.use_cassette("get.yaml") as cassette:  # the server is gone
+    with recorder.use_cassette("get.yaml") as cassette:  # the server is closed
         assert dub.customers.get("ext_user_1") == recorded == before
     assert cassette.play_count == 1
     with pytest.raises(errors.APIConnectionError):

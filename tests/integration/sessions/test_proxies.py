@@ -1,4 +1,4 @@
-"""Proxies of the environment and of sessions, for both clients."""
+"""Test proxies of the environment and of sessions with both clients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import requests
 from dub_uplink import BackoffStrategy, RetryBudget, RetryConfig, errors
 
 QUICK = RetryConfig("backoff", BackoffStrategy(1, 2, 1.5, 300), True)
-#: In every URL of these tests; shown by nothing.
+#: Parts of the proxy URLs that no output may contain.
 SECRETS = ("us3r", "pa55w0rd")
 
 pytestmark = pytest.mark.filterwarnings("ignore:the token goes unencrypted")
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:the token goes unencrypted")
 
 @pytest.fixture
 def proxied(connect_both: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Call through a proxy of the environment; return the error."""
+    """Call through a proxy of the environment and return the error."""
 
     def call(proxy: str, url: str = "https://dub.internal", **settings: Any) -> Any:
         monkeypatch.setenv("HTTPS_PROXY", proxy)
@@ -110,8 +110,8 @@ def test_proxy_4xx_response_to_connect_is_not_retried(
 def test_proxy_5xx_response_to_connect_is_retried(serving: Any, proxied: Any) -> None:
     proxy = serving(503, "")
     # The budget ends the call: an attempt at the deadline could end while the proxy responds.
-    patient = RetryConfig("backoff", BackoffStrategy(1, 2, 1.5, 30_000), True)
-    error = proxied(proxy.url, retry_config=patient, retry_budget=RetryBudget(3))
+    long_deadline = RetryConfig("backoff", BackoffStrategy(1, 2, 1.5, 30_000), True)
+    error = proxied(proxy.url, retry_config=long_deadline, retry_budget=RetryBudget(3))
     assert error.attempts == 4
     assert error.sent is False
     assert len(proxy.received) == 4
@@ -254,7 +254,7 @@ def test_aiohttp_socks_4xx_to_connect_is_not_retried(connect_async: Any, serving
     assert (caught.value.attempts, caught.value.sent) == (1, False)
 
 
-#: What a SOCKS5 proxy replies to a client that offers a login and then gives a wrong one.
+#: Replies of a SOCKS5 proxy that rejects the login.
 SOCKS_REFUSALS = [b"\x05\xff", b"\x05\x02\x01\x01"]
 
 

@@ -1,4 +1,4 @@
-"""A response counts, whatever a hook of the caller's session raises for it."""
+"""Test that a response counts if a hook of the caller's session raises an exception."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ QUICK = RetryConfig("backoff", BackoffStrategy(1, 5, 1.5, 3_000), True)
 
 
 class HookError(Exception):
-    """An exception class of the caller's own."""
+    """An exception class of the caller."""
 
 
 def hooked(hook: Any) -> requests.Session:

@@ -1,6 +1,6 @@
-"""Whatever a caller's session is set to, the client's guarantees hold.
+"""Test the guarantees of the client with different settings of the caller's session.
 
-Each setting is tried with each guarantee, over real sockets, for both clients.
+Each guarantee is tested with each setting, over real sockets, for both clients.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from dub_uplink.testing import FakeDub, faults
 RETRY = urllib3.Retry(
     3, status_forcelist=[429, 503, 404], allowed_methods=None, backoff_factor=0.01
 )
-#: Quick retries of the client's own.
-QUICK = RetryConfig("backoff", BackoffStrategy(1, 5, 1.5, 3_000), True)
+#: The retries of the client, with short waits.
+SHORT_RETRIES = RetryConfig("backoff", BackoffStrategy(1, 5, 1.5, 3_000), True)
 CUSTOMER = {"external_id": "user_1", "name": "Ada", "country": "GB"}
 
 
 class HookError(Exception):
-    """An exception class of the caller's own."""
+    """An exception class of the caller."""
 
 
 def raise_for_status(response: requests.Response, *_: Any, **__: Any) -> None:
@@ -47,8 +47,8 @@ def raise_for_json(response: requests.Response, *_: Any, **__: Any) -> None:
         raise ValueError("an error")
 
 
-class Looping(HTTPAdapter):
-    """An adapter with a retry loop of its own."""
+class RetryingAdapter(HTTPAdapter):
+    """An adapter with a retry loop."""
 
     def send(self, *args: Any, **settings: Any) -> requests.Response:
         for _ in range(2):
@@ -61,14 +61,14 @@ class Looping(HTTPAdapter):
         return super().send(*args, **settings)
 
 
-class Impatient(HTTPAdapter):
-    """An adapter that sets a timeout of its own."""
+class TimeoutAdapter(HTTPAdapter):
+    """An adapter that sets another timeout."""
 
     def send(self, request: Any, **settings: Any) -> requests.Response:
         return super().send(request, **{**settings, "timeout": 60})
 
 
-class Following(requests.Session):
+class RedirectingSession(requests.Session):
     """A session that always follows redirects and never streams."""
 
     def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:
@@ -114,8 +114,8 @@ SESSIONS: dict[str, Callable[[], requests.Session]] = {
     "retries": mounting(lambda: HTTPAdapter(max_retries=3)),
     "retries of statuses": mounting(lambda: HTTPAdapter(max_retries=RETRY)),
     "retries of a deadline adapter": mounting(lambda: DeadlineAdapter(max_retries=RETRY)),
-    "retry loop": mounting(Looping),
-    "timeout of its own": mounting(Impatient),
+    "retry loop": mounting(RetryingAdapter),
+    "timeout of its own": mounting(TimeoutAdapter),
     "blocking pool": mounting(lambda: HTTPAdapter(pool_maxsize=1, pool_block=True)),
     "no pool": mounting(lambda: HTTPAdapter(pool_maxsize=0)),
     "hook raises for status": hooked(raise_for_status),
@@ -123,7 +123,7 @@ SESSIONS: dict[str, Callable[[], requests.Session]] = {
     "hook raises a ValueError": hooked(raise_for_json),
     "hook closes": hooked(lambda response, **_: None if response.content else response.close()),
     "raises for status": Raising,
-    "follows redirects": Following,
+    "follows redirects": RedirectingSession,
     "slots": Slotted,
     "auth": having(auth=("user", "password")),
     "digest auth": having(auth=requests.auth.HTTPDigestAuth("user", "password")),
@@ -208,7 +208,7 @@ SETTINGS = [("sync", name) for name in SESSIONS] + [("async", name) for name in 
 
 @pytest.fixture(params=SETTINGS, ids=["-".join(pair).replace(" ", "-") for pair in SETTINGS])
 def client(request: pytest.FixtureRequest) -> Callable[..., Any]:
-    """Make clients of a URL with a session of each setting in turn."""
+    """Make clients of a URL with a session of each setting."""
     kind, name = request.param
     if kind == "async":
         connect_async = request.getfixturevalue("connect_async")
@@ -264,7 +264,7 @@ def test_session_with_retries_does_not_wait_for_retry_after(client: Any, serving
 def test_404_raises_not_found_without_retry(client: Any, serving: Any) -> None:
     server = serving(404, '{"error": {"code": "not_found", "message": "No."}}')
     with pytest.raises(errors.NotFound, match=r"No\."):
-        client(server.url, retry_config=QUICK).get("cus_1")
+        client(server.url, retry_config=SHORT_RETRIES).get("cus_1")
     assert len(server.received) == 1
 
 
@@ -287,14 +287,14 @@ def test_create_with_a_lost_response_returns_the_customer(
     client: Any, fake: FakeDub, served: str
 ) -> None:
     fake.faults.add(faults.DropAfter(), method="POST", times=1)
-    assert client(served, retry_config=QUICK).create(CUSTOMER).external_id == "user_1"
+    assert client(served, retry_config=SHORT_RETRIES).create(CUSTOMER).external_id == "user_1"
     assert len(fake.customers) == 1
 
 
 def test_delete_with_a_lost_response_succeeds(client: Any, fake: FakeDub, served: str) -> None:
     fake.add(**CUSTOMER)
     fake.faults.add(faults.DropAfter(), method="DELETE", times=1)
-    client(served, retry_config=QUICK).delete("ext_user_1")
+    client(served, retry_config=SHORT_RETRIES).delete("ext_user_1")
     assert len(fake.customers) == 0
 
 

@@ -1,4 +1,4 @@
-"""The wait for a pooled connection counts, and nothing is sent after it."""
+"""Test that the wait for a pooled connection counts, and that no request follows a timeout."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_wait_for_a_pooled_connection_obeys_the_timeout(
     assert unsent
     assert {str(error) for error in unsent} == {"POST: no connection within 0.5 s"}
     time.sleep(0.7)
-    assert len(fake.customers) <= 6 - len(unsent), "nothing is sent after the wait"
+    assert len(fake.customers) <= 6 - len(unsent), "no request may follow the timeout"
 
 
 def test_create_waiting_for_a_pooled_connection_is_sent_once(
@@ -115,7 +115,7 @@ def test_wait_for_an_aiohttp_connector_obeys_the_timeout(
 def test_create_waiting_for_an_aiohttp_connector_is_sent_once(
     fake: FakeDub, served: str, connect_async: Any
 ) -> None:
-    # A request that is sent after 1.3 s of the 2 s would time out, and be sent again.
+    # A request that is sent after 1.3 s of the 2 s would time out and be retried.
     fake.faults.add(faults.Delay(0.7), times=None, method="POST")
     retries = RetryConfig("backoff", BackoffStrategy(100, 400, 1.5, 60_000), True)
     customers = connect_async(served, client=one_connection, timeout_ms=2_000, retry_config=retries)

@@ -1,4 +1,4 @@
-"""What a given session, a session of our own and the environment each have a say in."""
+"""Test the settings of a given session, of the default session, and of the environment."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_netrc_does_not_replace_the_token(
     customers.list()
     customers.list()
     assert {r.headers["authorization"] for r in server.received} == {f"Bearer {token}"}
-    # Without the client's token requests does take it, so the file was found.
+    # requests uses the file without the client, so the file is valid.
     requests.get(server.url, timeout=5)
     assert server.received[-1].headers["authorization"].startswith("Basic ")
 

@@ -1,4 +1,4 @@
-"""TLS that is refused is final for both clients; a connection that breaks is not."""
+"""Test that TLS errors are not retried, and broken connections are, with both clients."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ QUICK = RetryConfig("backoff", BackoffStrategy(1, 2, 1.5, 2_000), True)
 
 @pytest.fixture(params=["sync", "async"])
 def trusting(request: pytest.FixtureRequest, certificate: tuple[Path, Path]) -> Any:
-    """Make clients of either kind that trust the test's certificate."""
+    """Make clients of either type that trust the certificate of the tests."""
     authority = str(certificate[0])
     if request.param == "sync":
         connect = request.getfixturevalue("connect")
@@ -45,7 +45,7 @@ def trusting(request: pytest.FixtureRequest, certificate: tuple[Path, Path]) -> 
 def demanding(
     request: pytest.FixtureRequest, tls: ssl.SSLContext, certificate: tuple[Path, Path]
 ) -> ssl.SSLContext:
-    """A server's context that requires a certificate of the client."""
+    """Return a TLS context that requires a client certificate."""
     tls.minimum_version = tls.maximum_version = request.param
     tls.verify_mode = ssl.CERT_REQUIRED
     tls.load_verify_locations(certificate[0])
@@ -54,7 +54,7 @@ def demanding(
 
 @pytest.fixture
 def refusing(demanding: ssl.SSLContext) -> Iterator[str]:
-    """The URL of a server that refuses each handshake and reads on, so that its alert arrives."""
+    """Run a server that rejects each handshake and reads on, so that the alert arrives."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def refuse(sock: socket.socket) -> None:
@@ -210,7 +210,7 @@ def test_pyopenssl_sockets_obey_the_timeout(
 def test_reset_before_handshake_leaves_no_socket_open(
     wire: Any, step: Any, connect: Any, recwarn: pytest.WarningsRecorder
 ) -> None:
-    gc.collect()  # what other tests left
+    gc.collect()  # release objects of other tests
     recwarn.clear()
     url = wire(step(b"", "reset", unread=True)).url.replace("http:", "https:")
     for client in (None, requests.Session()):

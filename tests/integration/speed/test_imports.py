@@ -1,4 +1,4 @@
-"""What importing the client loads, told by a fresh process."""
+"""Test which modules an import of the package loads in a new process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import dub_uplink
 import dub_uplink.testing
 
-#: Extras, and what only some calls need.
+#: Extras, and modules that only some calls need.
 NOT_LOADED = (
     "aiohttp",
     "click",
@@ -32,12 +32,12 @@ NOT_LOADED = (
 
 
 def loaded_by(statement: str) -> set[str]:
-    """The modules that a fresh process has after a statement."""
+    """Return the modules that a statement loads in a new process."""
     script = f"{statement}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    return set(json.loads(done.stdout))
+    return set(json.loads(completed.stdout))
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def by_dub_uplink() -> set[str]:
 
 @pytest.fixture(scope="module")
 def by_uplink() -> set[str]:
-    """uplink loads aiohttp, pydantic and twisted by itself where it finds them."""
+    """Return the modules of uplink, which imports aiohttp, pydantic and twisted if installed."""
     return loaded_by("import uplink")
 
 

@@ -1,4 +1,4 @@
-"""The adapter remembers the last server's pool, and is never wrong about it."""
+"""Test that the adapter caches the pool of the last server correctly."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_session_proxy_set_after_the_first_request_is_used(serving: Any, session
 def test_deadline_adapter_can_be_pickled(serving: Any) -> None:
     server = serving(body="[]")
     adapter = DeadlineAdapter()
-    for travelled in (pickle.loads(pickle.dumps(adapter)), copy.copy(adapter)):
+    for copied in (pickle.loads(pickle.dumps(adapter)), copy.copy(adapter)):
         with requests.Session() as session:
-            session.mount("http://", travelled)
+            session.mount("http://", copied)
             assert session.get(server.url).json() == []
