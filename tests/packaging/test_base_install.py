@@ -1,4 +1,4 @@
-"""What works with the base dependencies alone: every other distribution is made unimportable."""
+"""Test the package with the base dependencies only; imports of other distributions are blocked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from pathlib import Path
 
-# Stands in for an environment in which the named top-level modules were never installed.
+# Simulates an environment without the named top-level modules.
 BLOCKER = """
 import sys
 class Blocker:
@@ -25,7 +25,7 @@ def canonical(name: str) -> str:
 
 
 def installed_with(extra: str) -> set[str]:
-    """What pip brings in for dub-uplink with an extra, or with ``""`` for none."""
+    """Return the distributions of dub-uplink with an extra; ``""`` stands for no extra."""
     found: set[str] = set()
     queue = [canonical("dub-uplink")]
     while queue:
@@ -34,7 +34,7 @@ def installed_with(extra: str) -> set[str]:
             continue
         try:
             requires = distribution(name).requires or []
-        except PackageNotFoundError:  # one for another platform or Python
+        except PackageNotFoundError:  # a dependency for another platform or Python
             continue
         found.add(name)
         asked_for = f'extra == "{extra}"' if name == "dub-uplink" and extra else ""
@@ -47,7 +47,7 @@ def installed_with(extra: str) -> set[str]:
 
 
 def top_level_modules(found: Distribution) -> set[str]:
-    # From its files, because not every wheel has a top_level.txt.
+    # Some wheels have no top_level.txt.
     names = {file.parts[0] for file in found.files or [] if file.suffix in {".py", ".so"}}
     return {name.partition(".")[0] for name in names}
 

@@ -1,4 +1,4 @@
-"""The sdist and the wheel as they would be uploaded: what is in them, and what is not."""
+"""Test the contents of the sdist and the wheel."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ TEXTS = (
     *("LICENSE", "README.rst", "CHANGELOG.rst", "CITATION.cff", "CONTRIBUTING.rst"),
     *("RELEASING.rst", "SECURITY.rst"),
 )
-#: What is packed with all that is in it.
+#: Directories that are packed completely.
 TREES = (".ci", ".github", "benchmarks", "docs", "dub_uplink", "examples", "tests")
 NO_SOURCE = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info", "_build", ".*")
 
 
 def build(directory: Path, umask: int, root: Path = ROOT) -> Path:
-    """The directory of a fresh sdist, and of the wheel made from that sdist."""
-    # From a copy, so that the build leaves nothing in the checkout and takes nothing stale from it.
+    """Build an sdist and a wheel from it, and return their directory."""
+    # Build from a copy, so that old build files of the checkout have no effect.
     source, out = directory / "source", directory / "dist"
     for tree in TREES:
         if (root / tree).exists():
@@ -39,7 +39,7 @@ def build(directory: Path, umask: int, root: Path = ROOT) -> Path:
     for name in SOURCES + SETTINGS + TEXTS:
         shutil.copy(root / name, source / name)
     source.joinpath("tests", "__pycache__").mkdir()
-    # What has no business in a distribution, for the tests below to look for.
+    # Files that no distribution may contain.
     (source / ".env").write_text("DUB_API_KEY=dub_x")
     (source / "tests" / "__pycache__" / "stale.pyc").write_bytes(b"")
     before = os.umask(umask)
@@ -115,7 +115,7 @@ def test_two_builds_create_identical_distributions(
     monkeypatch.setenv("TZ", "Asia/Kathmandu")
     again = build(
         tmp_path, 0o077, built.parent / "source"
-    )  # elsewhere, later, and by someone with other habits
+    )  # in another directory, at another time, with another umask
     hashes = [
         {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in out.iterdir()}
         for out in (built, again)

@@ -1,4 +1,4 @@
-"""What setup.cfg promises, and that the files which repeat a part of it say the same."""
+"""Test the metadata in setup.cfg, and compare it with the files that repeat it."""
 
 from __future__ import annotations
 

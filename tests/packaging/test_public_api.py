@@ -1,6 +1,6 @@
-"""The public names and their signatures are those of ``public_api.txt``.
+"""Compare the public names and their signatures with ``public_api.txt``.
 
-A change of the public API shows in the review of that file. Write it with
+That file shows changes of the public API in reviews. Write it with
 ``python tests/packaging/test_public_api.py``.
 """
 
@@ -29,7 +29,7 @@ MODULES = (
 
 
 def public_api() -> str:
-    """Return one line for each public name: its signature, its type, or the name it repeats."""
+    """Return one line for each public name: its signature, its type, or its original name."""
     import griffe
 
     import dub_uplink
@@ -54,7 +54,7 @@ def public_api() -> str:
 
 
 def described(path: str, member: Any) -> Iterator[str]:
-    """Yield a line for a name of a public module, and one for each public member of a class."""
+    """Yield a line for a name of a public module, and for each public member of a class."""
     target = member.final_target if member.is_alias else member
     if target.is_module:
         yield f"module {path} = {target.path}"

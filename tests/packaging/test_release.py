@@ -1,4 +1,4 @@
-"""The files in dist/ install and work in fresh environments; ``tox -e release`` runs this."""
+"""Test the files in dist/ in new environments; ``tox -e release`` runs these tests."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def install(python: Path, requirement: str) -> None:
 def test_installed_distribution_imports_and_runs_in_a_new_venv(name: str, pattern: str) -> None:
     (distribution,) = ROOT.joinpath("dist").glob(pattern)
     home = Path(RELEASE or "", name)
-    # Without pip: what is in the environment of the wheel goes into the SBOM.
+    # Without pip, because the SBOM lists all distributions in the environment of the wheel.
     venv.create(home, clear=True, with_pip=False)
     scripts = home / ("Scripts" if os.name == "nt" else "bin")
     install(scripts / "python", str(distribution))
-    # -I: the checkout is not importable.
+    # -I makes the checkout unavailable for imports.
     client = [scripts / "python", "-I", "-c", LIST_CUSTOMERS]
     assert subprocess.run(client, check=True, capture_output=True, text=True).stdout == (
         "APIConnectionError\n"

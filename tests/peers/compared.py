@@ -1,7 +1,7 @@
-"""What another client does, for the table in ``docs/compare.rst``; prints it as JSON.
+"""Print the behaviour of another client as JSON, for the table in ``docs/compare.rst``.
 
-Runs in an environment of the client alone: ``python compared.py dub``, ``openai`` or ``stripe``. A
-server in this process records the requests and sends what the client is to read.
+Runs in an environment with one client: ``python compared.py dub``, ``openai`` or ``stripe``. A
+server in this process records the requests and sends the responses.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RETRIED = 503
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Sends the next status of the script, or 200, and the body; slowly if the script says so."""
+    """Sends the next status of the script, or 200, and the body, after a delay if scripted."""
 
     protocol_version = "HTTP/1.1"
 
@@ -58,7 +58,7 @@ def sent_by(call: Any, statuses: tuple[int, ...] = (), slow: float = 0.0) -> Any
     result, error = None, None
     try:
         result = call()
-    except Exception as raised:  # noqa: BLE001 - its name is what is compared
+    except Exception as raised:  # noqa: BLE001 - the comparison needs its name
         error = type(raised).__name__
     return [*requests], result, error
 

@@ -1,4 +1,4 @@
-"""What a program on the official SDK of November 2024 does; run as ``sdk_0_39.py`` is."""
+"""Make calls with the official SDK of November 2024; runs like ``sdk_0_39.py``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def main(url: str) -> dict[str, object]:
     except errors.NotFound as error:
         seen["not found"] = error.data.error.code.value
     try:
-        # Knows no country, which today's server requires.
+        # This SDK cannot send the country, which the current server requires.
         customers.create(request={"external_id": "new", "email": "new@example.com"})
     except errors.UnprocessableEntity as error:
         seen["create"] = error.data.error.message

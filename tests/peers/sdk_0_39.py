@@ -1,6 +1,6 @@
-"""What a program on today's official SDK does; run by an interpreter that has it, with a URL.
+"""Make calls with the current official SDK, in an environment with that SDK; takes a URL.
 
-Prints what it saw as JSON. Imports the SDK and nothing of this package.
+Prints the results as JSON. The script does not import this package.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def main(url: str) -> dict[str, object]:
         customers = sdk.customers
         got = customers.get(request={"id": "ext_user_3", "include_expanded_fields": True})
         seen["get"] = [got.external_id, got.name, got.sale_amount, got.partner.name]
-        # Page by page: the SDK's own next() ends after the first one, whatever the server says.
+        # Request the pages by number, because next() of the SDK ends after the first page.
         pages = [customers.list(request={"page": page, "page_size": 2}) for page in (1, 2, 3, 4)]
         listed = [customer.external_id for page in pages for customer in page.result]
         seen["list"] = listed

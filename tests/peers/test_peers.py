@@ -1,7 +1,7 @@
-"""Other people's clients on the served fake: the official SDKs for Python and TypeScript, and curl.
+"""Test the fake with the official SDKs for Python and TypeScript, and with curl.
 
-The SDKs are never imported here: each has an environment of its own, made with pip or npm where
-``DUB_PEERS`` names a directory to keep them in, which the tox environment ``peers`` does.
+Each SDK runs in a separate environment, which pip or npm creates in the directory ``DUB_PEERS``.
+The tox environment ``peers`` sets this variable.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def fake() -> Iterator[FakeDub]:
 
 
 def interpreter_with(requirement: str) -> Path:
-    """The interpreter of an environment that holds a requirement, made if it is not there."""
+    """Return the Python of an environment with a requirement; create it if it is missing."""
     home = Path(KEPT or "").resolve() / requirement.replace("==", "-")
     python = home / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     if not (home / "complete").exists():
@@ -107,7 +107,7 @@ def test_official_sdk_of_2024_works_except_create(fake: FakeDub) -> None:
     }
 
 
-#: What ``docs/compare.rst`` says of the other clients.
+#: The statements of ``docs/compare.rst`` about other clients.
 COMPARED: dict[str, dict[str, Any]] = {
     "dub==0.39.0": {
         "calls": [
@@ -191,7 +191,7 @@ def test_comparison_table_of_the_docs_matches_the_measurements(requirement: str)
 
 @pytest.fixture(scope="module")
 def npm_home() -> Path:
-    """Return a copy of the vitest example with its packages, made if it is not there."""
+    """Copy the vitest example and install its packages if missing; return the directory."""
     if shutil.which("npm") is None:
         pytest.skip("npm is not installed")
     home = Path(KEPT or "").resolve() / "vitest"
@@ -258,7 +258,7 @@ def test_curl_commands_work_with_the_fake_server(fake: FakeDub, tmp_path: Path) 
         return int(code), body
 
     large = tmp_path / "large.json"
-    # Above a megabyte curl asks first whether it may send the body.
+    # Before it sends more than a megabyte, curl sends "Expect: 100-continue".
     large.write_text(
         json.dumps({"externalId": "large", "country": "GB", "padding": "x" * 2_000_000})
     )

@@ -1,4 +1,4 @@
-"""A user's asynchronous code, as strict checkers see it: every awaited type is exact."""
+"""Use the asynchronous client in typical user code, for strict type checkers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dub_uplink.types import ExpandOptions
 
 
 class MyCustomers(AsyncCustomersConsumer):
-    """A subclass with an endpoint of its own, and an override."""
+    """A subclass with another endpoint and an overridden method."""
 
     @declare.returns.json
     @declare.get(
@@ -35,7 +35,7 @@ class MyCustomers(AsyncCustomersConsumer):
     async def notes(
         self, id: str, *, page_size: int | None = None, **options: Unpack[CallOptions]
     ) -> dict[str, Any]:
-        """Declared as awaited: the body is never run."""
+        """Return the notes; uplink replaces this body."""
         raise NotImplementedError
 
     async def get(
@@ -107,7 +107,7 @@ async def every_operation(url: str) -> None:
 
 
 class Shop(AsyncDub):
-    """A client with a method of its own."""
+    """A subclass with another method."""
 
     def country(self) -> str:
         return "GB"
@@ -126,4 +126,4 @@ async def a_subclass(url: str) -> None:
         try:
             assert_type(await mine.notes("ext_1", page_size=1, retries=None), dict[str, Any])
         except errors.SDKError as error:
-            assert_type(error.status_code, int)  # the fake has no such route
+            assert_type(error.status_code, int)  # the fake does not have this route

@@ -1,4 +1,4 @@
-"""The user's code that the type checkers read also does what it says."""
+"""Run the user code that the type checkers read."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_typed_async_user_code_runs() -> None:
 
 
 def test_typed_user_code_runs(user_code: Any, monkeypatch: Any) -> None:
-    # The one line of it that only a checker may see.
+    # This function is for type checkers only.
     monkeypatch.setattr(user_code, "policies", lambda: None)
     with FakeDub() as fake, fake.serve() as url:
         ids = user_code.main(url)

@@ -1,5 +1,5 @@
 # pyright: strict, reportUnnecessaryTypeIgnoreComment=true
-"""What a user's own code looks like to a strict type checker; test_user_code.py also runs it."""
+"""Use the client in typical user code, for strict type checkers; test_user_code.py runs it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def make_notes(call: CallContext, notes: list[dict[str, Any]]) -> Notes:
 
 
 class Leads(CustomersConsumer):
-    """A subclass with endpoints of its own, which keep their types."""
+    """A subclass with typed endpoints."""
 
     @declare.result_handler(make_notes)
     @declare.returns.json
@@ -98,7 +98,7 @@ class LeadFilters(CallOptions, total=False):
 
 
 class FilteredLeads(CustomersConsumer):
-    """An endpoint with keywords of its own."""
+    """A subclass with an endpoint that takes typed keyword arguments."""
 
     @declare.returns.json
     @declare.get("customers", args={"params": declare.QueryMap})
@@ -242,7 +242,7 @@ def raw_responses_of(dub: Dub) -> None:
 
 
 class Shop(Dub):
-    """A client with a method of its own."""
+    """A subclass with another method."""
 
     def country(self) -> str:
         return "GB"
@@ -291,7 +291,7 @@ def clients(server_url: str) -> None:
 
 
 def mistakes(dub: Dub, leads: Leads) -> None:
-    """What a checker must refuse, were it ever run."""
+    """Make calls that a type checker must reject; never run."""
     dub.customers.create()  # type: ignore[call-arg]
     dub.customers.get(5)  # type: ignore[arg-type]
     dub.customers.list(limit=5)  # type: ignore[call-arg]
@@ -326,14 +326,14 @@ def mistakes(dub: Dub, leads: Leads) -> None:
 
 
 def narrowed(value: str | Unset | None) -> str:
-    """UNSET is an enum, so that a comparison narrows it away."""
+    """Return a text; the comparison removes UNSET from the type, because UNSET is an enum."""
     if value is UNSET or value is None:
         return ""
     return assert_type(value, str)
 
 
 def main(server_url: str) -> list[str]:
-    """Run it all against a server."""
+    """Run all functions against a server."""
     policies()
     clients(server_url)
     context_managers(server_url)

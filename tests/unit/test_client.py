@@ -1,4 +1,4 @@
-"""Clients are opened, shared by threads, closed and let go."""
+"""Test the construction, sharing, closing and release of clients."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_close_leaves_a_given_session_open(serving: Any, wrap: Any) -> None:
             dub.customers.list()
         with Dub("dub_x", server_url=server.url, client=wrap(session)) as dub:
             dub.customers.list()
-        assert server.connections == 1, "its pool was emptied"
+        assert server.connections == 1, "the pool must keep its connection"
         assert session.get(server.url).text == "[]"
 
 
@@ -85,7 +85,7 @@ def test_pickling_a_client_raises_with_advice(make: Any) -> None:
 
 def test_unreferenced_client_is_freed_without_garbage_collector(serving: Any) -> None:
     gc.collect()
-    gc.disable()  # so that nothing but the last reference frees it
+    gc.disable()  # only the last reference frees the client
     try:
         dub = Dub("dub_x", server_url=serving().url)
         dub.customers.list()

@@ -1,4 +1,4 @@
-"""The layout of the package: small folders, short modules, an import contract for each folder."""
+"""Check the layout of the package: small folders, short modules, import contracts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def entries(folder: Path) -> set[str]:
 
 
 def layers() -> dict[str, list[str]]:
-    """Return the modules that the layers contract of each folder names."""
+    """Return the modules in the layers contract of each folder."""
     with (ROOT / "pyproject.toml").open("rb") as file:
         contracts: list[dict[str, Any]] = tomllib.load(file)["tool"]["importlinter"]["contracts"]
     return {

@@ -1,4 +1,4 @@
-"""Public names: classes belong to public modules, and their types can be evaluated."""
+"""Test that classes belong to public modules, and that their types can be evaluated."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_public_class_pickles_by_the_public_name(name: str) -> None:
     assert pickle.loads(pickle.dumps(CLASSES[name])) is CLASSES[name]
 
 
-# Classes with annotations that are imported for type checkers only.
+# Classes with annotations from imports for type checkers only.
 NOT_EVALUATED = {"dub_uplink.DeadlineAdapter", "dub_uplink.testing.Request"}
 
 

@@ -1,4 +1,4 @@
-"""How waits grow and spread, and what a strategy refuses to be."""
+"""Test the growth and the jitter of waits, and the arguments of a strategy."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from dub_uplink.retries import DEFAULT_RETRY_CONFIG
 from dub_uplink.testing import SkippingClock
 
 
-def _waits(backoff: BackoffStrategy, attempt: int, chances: list[float]) -> list[float]:
-    """The wait of each of so many clients after the same failed attempt."""
+def _waits(backoff: BackoffStrategy, attempt: int, jitters: list[float]) -> list[float]:
+    """Return the waits of several clients after the same failed attempt."""
     waits = []
-    for chance in chances:
-        attempts = RetryState(RetryConfig("backoff", backoff), Clock(random=lambda c=chance: c))
+    for jitter in jitters:
+        attempts = RetryState(RetryConfig("backoff", backoff), Clock(random=lambda c=jitter: c))
         attempts.attempt_count = attempt - 1
         waits.append(attempts.compute_wait(attempts.record(Outcome(Response(503)))))
     return waits
@@ -39,8 +39,8 @@ def test_backoff_jitter_spreads_clients_evenly(attempt: int) -> None:
     waits = _waits(backoff, attempt, [rng.random() for _ in range(1_000)])
     most = backoff.interval(attempt)
     assert all(most / 2 <= wait <= most for wait in waits)
-    # Ten equal slices hold about a tenth of the clients each, the last attempts' among them:
-    # the bound is no wall that they pile up at. 100 ± 9.5 is one standard deviation.
+    # Each of ten equal slices has about a tenth of the waits, also at the upper bound. The
+    # expected number is 100, with a standard deviation of 9.5.
     slices = [0] * 10
     for wait in waits:
         slices[min(int((wait / most - 0.5) * 20), 9)] += 1
@@ -146,8 +146,8 @@ def test_retry_budget_runs_out_and_refills() -> None:
     [
         (Outcome(Response(200)), True),
         (Outcome(Response(201)), True),
-        # The server is well where it says no: a client that asks for what is not there, or that
-        # creates what is, is not to lose its retries over it.
+        # These statuses show that the server works, so a client that looks customers up or creates
+        # existing ones keeps its budget.
         (Outcome(Response(404)), True),
         (Outcome(Response(409)), True),
         (Outcome(Response(429)), False),

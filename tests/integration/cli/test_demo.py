@@ -37,7 +37,7 @@ def demo(run: Run) -> subprocess.CompletedProcess[str]:
 
 def test_demo_shows_every_step(demo: subprocess.CompletedProcess[str]) -> None:
     assert (demo.returncode, demo.stderr) == (0, "")
-    for told in (
+    for text in (
         "s.customers.create(",
         "s.customers.get(",
         "s.customers.update(",
@@ -49,7 +49,7 @@ def test_demo_shows_every_step(demo: subprocess.CompletedProcess[str]) -> None:
         "404 not_found: Customer not found.",
         "7 steps in",
     ):
-        assert told in demo.stdout
+        assert text in demo.stdout
 
 
 def test_demo_steps_show_the_executed_code() -> None:

@@ -183,9 +183,9 @@ def test_doctor_untrusted_certificate_has_a_hint(
     server = wire(said(), tls=tls)
     done = doctor(DUB_SERVER_URL=server.url)
     assert done.exit_code == 5
-    told = line(done.output.partition("Server")[2], "TLS")
-    assert "the certificate is invalid" in told
-    assert "REQUESTS_CA_BUNDLE" in told
+    check = line(done.output.partition("Server")[2], "TLS")
+    assert "the certificate is invalid" in check
+    assert "REQUESTS_CA_BUNDLE" in check
     assert server.seen == []
 
 
@@ -196,9 +196,9 @@ def test_doctor_shows_issuer_and_expiry_of_the_certificate(
     done = doctor(DUB_SERVER_URL=server.url, REQUESTS_CA_BUNDLE=str(certificate[0]))
     assert done.exit_code == 0, done.output
     report = done.output.partition("Server")[2]
-    told = line(report, "TLS")
-    assert re.match(r"TLSv1\.\d, certificate by 127\.0\.0\.1, valid until \d{4}-", told)
-    assert "-> the certificate expires soon" in told
+    check = line(report, "TLS")
+    assert re.match(r"TLSv1\.\d, certificate by 127\.0\.0\.1, valid until \d{4}-", check)
+    assert "-> the certificate expires soon" in check
     assert server.seen == ["GET /customers?pageSize=1"]
 
 
@@ -223,25 +223,25 @@ def dated(ahead: float) -> dict[str, str]:
     return {"Date": format_datetime(moment, usegmt=True)}
 
 
-@pytest.mark.parametrize(("ahead", "told"), [(3600, "behind"), (-3600, "ahead")])
+@pytest.mark.parametrize(("ahead", "expected"), [(3600, "behind"), (-3600, "ahead")])
 def test_doctor_reports_a_wrong_clock(
-    doctor: Doctor, serving: Any, ahead: float, told: str
+    doctor: Doctor, serving: Any, ahead: float, expected: str
 ) -> None:
     done = doctor(DUB_SERVER_URL=serving(headers=dated(ahead)).url)
     assert done.exit_code == 1
-    assert re.search(rf"this machine is 3,[56]\d\d s {told}", line(done.output, "clock"))
+    assert re.search(rf"this machine is 3,[56]\d\d s {expected}", line(done.output, "clock"))
     assert "-> set the clock" in line(done.output, "clock")
 
 
 def test_doctor_passes_with_a_correct_or_unknown_clock(doctor: Doctor, serving: Any) -> None:
-    for headers, told in (
+    for headers, expected in (
         (dated(0), "within a few seconds"),
         ({}, "no valid Date"),
         ({"Date": "x"}, "no valid Date"),
     ):
         done = doctor(DUB_SERVER_URL=serving(headers=headers).url)
         assert done.exit_code == 0
-        assert told in line(done.output, "clock")
+        assert expected in line(done.output, "clock")
 
 
 def test_doctor_connects_through_the_proxy(doctor: Doctor, serving: Any) -> None:
@@ -336,9 +336,9 @@ def test_doctor_reports_an_outdated_package(
     monkeypatch.syspath_prepend(str(tmp_path))
     done = doctor("--server-url", "nonsense")
     assert done.exit_code == 2  # the highest of the exit codes, that of the URL
-    told = line(done.output, "tenacity")
-    assert told.startswith("8.0, but >=8.4.1 is required\n")
-    assert '-> pip install "tenacity>=8.4.1"' in told
+    check = line(done.output, "tenacity")
+    assert check.startswith("8.0, but >=8.4.1 is required\n")
+    assert '-> pip install "tenacity>=8.4.1"' in check
 
 
 def test_doctor_reports_the_reactor_of_an_installed_twisted(

@@ -39,7 +39,7 @@ def error(code: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "exit_code", "told"),
+    ("status", "body", "exit_code", "expected"),
     [
         (400, error("bad_request"), 1, "400 bad_request: Told"),
         (401, error("unauthorized"), 3, "Hint: check the API key in --token-file or DUB_API_KEY."),
@@ -73,12 +73,12 @@ def error(code: str) -> str:
     ],
 )
 def test_error_response_is_printed_in_one_line(
-    invoke: Invoke, serving: Any, status: int, body: str, exit_code: int, told: str
+    invoke: Invoke, serving: Any, status: int, body: str, exit_code: int, expected: str
 ) -> None:
     done = invoke(*LIST, env={"DUB_SERVER_URL": serving(status, body).url})
     assert done.exit_code == exit_code
     assert done.output.startswith("Error: ")
-    assert told in done.output
+    assert expected in done.output
     assert done.output.count("\n") == 1
     assert "\x1b" not in done.output
 
@@ -109,7 +109,7 @@ def test_error_escapes_control_characters(invoke: Invoke) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         (b"", "does not contain an API key: it is empty."),
         (b"\n \n", "does not contain an API key: it is empty."),
@@ -123,13 +123,13 @@ def test_error_escapes_control_characters(invoke: Invoke) -> None:
     ],
 )
 def test_invalid_token_file_is_not_shown(
-    invoke: Invoke, live: Live, tmp_path: Path, content: bytes | None, told: str
+    invoke: Invoke, live: Live, tmp_path: Path, content: bytes | None, expected: str
 ) -> None:
     path = tmp_path / "key"
     path.mkdir() if content is None else path.write_bytes(content)
     done = invoke("customers", "list", "--token-file", str(path))
     assert (done.exit_code, live[0].requests, done.output.count("\n")) == (3, [], 1)
-    assert told.format(path=path) in done.output
+    assert expected.format(path=path) in done.output
     assert "secret" not in done.output
 
 
@@ -192,12 +192,12 @@ def test_connection_options_are_passed_to_the_client(
 
 
 def test_collect_warnings_returns_only_user_warnings() -> None:
-    with collect_warnings() as told:
+    with collect_warnings() as collected:
         warnings.warn("unclosed <socket.socket fd=7>", ResourceWarning, stacklevel=2)
         warnings.warn("soon to be gone", DeprecationWarning, stacklevel=2)
         warnings.warn("the token goes unencrypted", stacklevel=2)
         warnings.warn("the token goes unencrypted", stacklevel=2)
-    assert [str(warning.message) for warning in told] == ["the token goes unencrypted"] * 2
+    assert [str(warning.message) for warning in collected] == ["the token goes unencrypted"] * 2
 
 
 def test_unencrypted_server_url_prints_a_one_line_warning() -> None:
@@ -214,7 +214,7 @@ def test_unencrypted_server_url_prints_a_one_line_warning() -> None:
 
 
 @pytest.mark.parametrize(
-    ("raised", "exit_code", "told"),
+    ("raised", "exit_code", "expected"),
     [
         (KeyboardInterrupt(), 130, "\n"),
         (click.Abort(), 130, "\n"),
@@ -225,7 +225,7 @@ def test_unencrypted_server_url_prints_a_one_line_warning() -> None:
     ],
 )
 def test_expected_exceptions_have_no_traceback(
-    raised: BaseException, exit_code: int, told: str
+    raised: BaseException, exit_code: int, expected: str
 ) -> None:
     @click.group(cls=RootGroup)
     def root() -> None:
@@ -237,7 +237,7 @@ def test_expected_exceptions_have_no_traceback(
 
     done = CliRunner().invoke(root, ["fail"])
     assert (done.exit_code, type(done.exception)) == (exit_code, SystemExit)
-    assert told in done.output
+    assert expected in done.output
     assert done.output.count("\n") <= 1
 
 
@@ -271,7 +271,7 @@ def test_unexpected_exception_shows_the_traceback() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (["custmers"], "Did you mean 'customers'?"),
         (["customers", "lst"], "Did you mean 'list'?"),
@@ -279,7 +279,7 @@ def test_unexpected_exception_shows_the_traceback() -> None:
         (["customers", "get", "x", "--expnd"], "--expand"),
     ],
 )
-def test_unknown_command_suggests_a_similar_one(arguments: list[str], told: str) -> None:
+def test_unknown_command_suggests_a_similar_one(arguments: list[str], expected: str) -> None:
     done = CliRunner().invoke(cli, arguments, prog_name="dub-uplink")
     assert done.exit_code == 2
-    assert told in done.output
+    assert expected in done.output

@@ -1,4 +1,4 @@
-"""The doctor without a network: versions within bounds, variables without their secrets."""
+"""Test the checks of the doctor without a network: versions and environment variables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The journal of an import: what it knows after a crash, and when it may be replaced."""
+"""Test the journal of an import: its state after a crash, and when it may be replaced."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_committed_row_outcomes_are_read_by_the_next_process(path: Path) -> None
         journal.record_outcome(3, "failed", "409 conflict: Zoë\n")
         journal.mark_existing(4)
         journal.commit()
-        journal.record_outcome(5, "created")  # and not committed
+        journal.record_outcome(5, "created")  # not committed
     with Journal(path, ABOUT, ROWS) as journal:
         endings = [journal.get_outcome(row) for row in range(ROWS)]
         assert endings == ["created", "updated", "skipped", "failed", None, None, None, None]
@@ -72,7 +72,7 @@ def test_raising_the_sent_limit_commits_recorded_outcomes(path: Path) -> None:
 
 
 def rows_on_disk(path: Path) -> tuple[int, list[Any]]:
-    """What a process that starts after a crash would read."""
+    """Return the rows that a process after a crash would read."""
     copy = path.with_name("copy")
     for suffix in ("", "-journal"):
         with contextlib.suppress(FileNotFoundError):
@@ -204,7 +204,7 @@ def test_device_as_journal_is_rejected() -> None:
         Journal(Path("/dev/zero"), ABOUT, ROWS)
 
 
-#: Opens a journal, and says after each commit which rows are safe; begins at the first open one.
+#: Opens a journal at the first open row, and prints the safe rows after each commit.
 WRITER = f"""
 import sys
 from pathlib import Path
@@ -335,7 +335,7 @@ def test_rejected_row_is_in_doubt_after_another_process(path: Path) -> None:
         journal.commit()
     with Journal(path, ABOUT, ROWS) as journal:
         assert [journal.is_in_doubt(row) for row in (0, 1)] == [False, True]
-        # Ends here as in a crash, when it may have sent the row again.
+        # End here like a crash after the row may have been sent again.
     with Journal(path, ABOUT, ROWS) as journal:
         assert journal.is_in_doubt(0)
 

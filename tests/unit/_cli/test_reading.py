@@ -1,4 +1,4 @@
-"""Which rows a file has, whatever program wrote it, and what is wrong with one that has none."""
+"""Test the rows of files of different programs, and the errors of files without rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HEADER = "external_id,email,name,country\n"
 
 @pytest.fixture
 def read(tmp_path: Path) -> Iterator[Read]:
-    """The rows of a text or of bytes: ``read(content, format="csv", …)``."""
+    """Return a function for the rows of a text or of bytes: ``read(content, format="csv", …)``."""
     with contextlib.ExitStack() as stack:
 
         def read(content: str | bytes, name: str = "file", **options: Any) -> Rows:
@@ -183,7 +183,7 @@ def test_text_with_a_byte_order_mark_is_decoded(read: Read, encoding: str, name:
         "people.jsonl": json.dumps(record, ensure_ascii=False),
         "people.json": json.dumps([record], ensure_ascii=False, indent=2),
     }[name]
-    mark = "\ufeff" if encoding.endswith("e") else ""  # the others write it themselves
+    mark = "\ufeff" if encoding.endswith("e") else ""  # other encodings write the mark
     content = (mark + text).encode(encoding)
     assert requests(read(content, name, encoding="cp1252" if encoding != "utf-8" else None)) == [
         record

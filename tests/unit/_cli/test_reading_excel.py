@@ -1,4 +1,4 @@
-"""Rows of Excel workbooks, written by openpyxl."""
+"""Test the rows of Excel workbooks that openpyxl writes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ U1 = {"external_id": "u1", "country": "GB"}
 
 @pytest.fixture
 def read(tmp_path: Path) -> Iterator[Read]:
-    """The rows of a workbook of these sheets, each a list of rows."""
+    """Return a function for the rows of a workbook of sheets, each a list of rows."""
     with contextlib.ExitStack() as stack:
 
         def read(
@@ -172,7 +172,7 @@ def test_formula_without_a_stored_value_is_reported_as_problem(read: Read) -> No
 
 
 def saved(path: Path, change: Callable[[Any], None]) -> Path:
-    """Write a workbook of the sheets Lists and Data, changed before it is saved."""
+    """Write a workbook with the sheets Lists and Data and a change, and return its path."""
     workbook = openpyxl.Workbook()
     workbook.active.title = "Lists"
     data = workbook.create_sheet("Data")
@@ -209,7 +209,7 @@ def test_formula_of_empty_text_is_an_empty_cell(tmp_path: Path) -> None:
         workbook["Data"]["C1"], workbook["Data"]["C4"] = "name", '=""'
 
     path = saved(tmp_path / "a.xlsx", add_formula)
-    # As Excel stores it; openpyxl stores no value.
+    # Excel stores the value of a formula; openpyxl does not.
     stored = tmp_path / "b.xlsx"
     with zipfile.ZipFile(path) as source, zipfile.ZipFile(stored, "w") as target:
         for name in source.namelist():

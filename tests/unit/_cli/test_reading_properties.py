@@ -1,4 +1,4 @@
-"""The rows that are read are the ones written, for any table and any writer."""
+"""Test that the rows that are read equal those that were written, for any table and writer."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def path() -> Iterator[Path]:
         yield Path(folder) / "file"
 
 
-#: Cells that count as empty.
+#: Placeholders that count as empty cells.
 PLACEHOLDERS = {"NULL", "N/A", "NaN", "#N/A", "\\N", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!"}
-#: Text that every format can hold: no NUL, no C1 control, no surrogate.
+#: Text for every format: without NUL, C1 controls and surrogates.
 TEXT = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0").filter(
         lambda char: not "\x80" <= char <= "\x9f"
@@ -39,7 +39,7 @@ TEXT = st.text(
     min_size=1,
     max_size=12,
 )
-#: As a program's own ids: those that look like spoiled numbers are refused, and tried elsewhere.
+#: Ids without damaged numbers, which are rejected; other tests check those.
 IDS = TEXT.filter(lambda text: text.strip() and not text.strip()[0].isdigit())
 NAMES = TEXT.filter(lambda text: text.strip() not in PLACEHOLDERS)
 ROWS = st.lists(
@@ -58,8 +58,8 @@ PLAIN = st.text(st.characters(categories=["L", "N", "Zs", "So"]), min_size=1, ma
 FIELDS = ("external_id", "name", "stripe_customer_id", "country")
 
 
-def spelled(name: str, draw: st.DataObject) -> str:
-    """A name as people write it: another case, and other characters between its words."""
+def spell(name: str, draw: st.DataObject) -> str:
+    """Return a spelling of a name with another case and other separators."""
     between = draw.draw(st.sampled_from(["_", " ", "-", "", " - ", "\u00a0"]))
     case = draw.draw(st.sampled_from([str.lower, str.upper, str.title, str]))
     blank = draw.draw(st.sampled_from(["", " "]))
@@ -93,7 +93,7 @@ def test_csv_of_any_dialect_is_read_with_the_written_values(
     data: st.DataObject,
 ) -> None:
     has_separator, has_column, has_rows = extras
-    if quoting != csv.QUOTE_ALL:  # not every Python quotes a bare CR by itself
+    if quoting != csv.QUOTE_ALL:  # some versions of Python do not quote a bare CR
         rows = [{name: value.replace("\r", " ") for name, value in row.items()} for row in rows]
     text = io.StringIO(newline="")
     if has_separator:
@@ -101,7 +101,7 @@ def test_csv_of_any_dialect_is_read_with_the_written_values(
     writer = csv.writer(text, delimiter=delimiter, quoting=quoting, lineterminator=line_end)
     header = data.draw(st.permutations(FIELDS))
     more = [""] if has_column else []
-    writer.writerow([*(spelled(name, data) for name in header), *more])
+    writer.writerow([*(spell(name, data) for name in header), *more])
     for row in rows:
         writer.writerow([*(row.get(name, "") for name in header), *more])
         if has_rows:
@@ -126,7 +126,7 @@ def test_json_of_any_shape_is_read_with_the_written_values(
     is_ascii: bool,
     data: st.DataObject,
 ) -> None:
-    names = {name: spelled(name, data) for name in FIELDS}
+    names = {name: spell(name, data) for name in FIELDS}
     objects = [{names[name]: value for name, value in row.items()} for row in rows]
     indent = 2 if shape in ("indented", "sequence") else None
     if shape in ("array", "indented"):
@@ -157,7 +157,7 @@ def test_workbook_is_read_with_the_written_values(
     openpyxl = pytest.importorskip("openpyxl")
     workbook = openpyxl.Workbook()
     header = data.draw(st.permutations(("external_id", "name", "country")))
-    workbook.active.append([spelled(name, data) for name in header])
+    workbook.active.append([spell(name, data) for name in header])
     for row in rows:
         workbook.active.append([row.get(name) for name in header])
     workbook.save(path)

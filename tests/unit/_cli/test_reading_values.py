@@ -1,4 +1,4 @@
-"""What becomes of a value on its way from a cell to a request."""
+"""Test the conversion of values from cells to requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``dub-uplink retries``: its numbers are those of a real client."""
+"""Compare the figures of ``dub-uplink retries`` with those of a real client."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ END = "The next wait, 2 to 4 s, would end after the deadline: the error is raise
 
 
 class FailingAdapter(requests.adapters.BaseAdapter):
-    """Returns one status after a fixed time, on a clock that it moves itself."""
+    """An adapter that returns one status after a fixed time, and advances its own clock."""
 
     def __init__(
         self, seconds: float, status: int, headers: dict[str, str], deadline: float
@@ -36,7 +36,7 @@ class FailingAdapter(requests.adapters.BaseAdapter):
 
     def send(self, request: Any, *_: Any, timeout: Any = None, **__: Any) -> requests.Response:
         self.started.append(self.now)
-        # The timeout of an attempt is counted in real time, of which some has passed by now.
+        # The timeout of an attempt is in real time, a part of which has passed.
         remaining = self._deadline - self.now
         assert remaining - 1 < timeout <= remaining + 1e-9
         self.now += min(self._seconds, remaining)
@@ -58,7 +58,7 @@ class FailingAdapter(requests.adapters.BaseAdapter):
 def call_client(
     config: RetryConfig | None, seconds: float, status: int, retry_after: str | None, random: float
 ) -> tuple[list[float], list[float], float]:
-    """Return when the attempts of a client started, its waits, and when it gave up."""
+    """Return the start times of the attempts of a client, its waits, and the time of its error."""
     headers = {} if retry_after is None else {"Retry-After": retry_after}
     retried = config is not None and config.strategy == "backoff"
     deadline = config.backoff.max_elapsed_time / 1000 if config and retried else 86_400

@@ -1,4 +1,4 @@
-"""Validation of a whole file: duplicates, groups of problems, and the file of all of them."""
+"""Test the validation of a whole file: duplicates, groups of problems, and the problems file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def rest(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def validate(tmp_path: Path, rest: Path) -> Iterator[Check]:
-    """The report on a CSV of this text."""
+    """Return a function for the report on a CSV text."""
     with contextlib.ExitStack() as stack:
 
         def validate(content: str) -> ValidationReport:

@@ -1,4 +1,4 @@
-"""Many calls whose results are wanted as they come, not in order."""
+"""Test concurrent calls with results in the order of completion."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_map_unordered_reads_at_most_workers_items_ahead() -> None:
             taken.append(number)
             yield number
 
-    together = threading.Barrier(3, timeout=60)  # no result until all workers have an item
+    together = threading.Barrier(3, timeout=60)  # no result before all workers have an item
     results = map_unordered(lambda _: together.wait(), items(), 3)
     assert next(results)[0] in {0, 1, 2}
     assert len(taken) == 3

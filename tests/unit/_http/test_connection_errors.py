@@ -1,4 +1,4 @@
-"""What is sure not to have been carried out, by the exception that tells of it."""
+"""Test which exceptions show that the request was not sent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _proxy_failed(reason: Exception) -> requests.exceptions.ProxyError:
         (ssl.SSLCertVerificationError("self-signed"), False),
         (requests.exceptions.InvalidURL("no host"), False),
         (_proxy_failed(NewConnectionError(_ANY, "refused")), False),
-        # urllib3 1.26 says so of any connection through a proxy that breaks.
+        # urllib3 1.26 raises this for any broken connection through a proxy.
         (_proxy_failed(ConnectionResetError(104, "Connection reset by peer")), True),
         (requests.ReadTimeout("timed out"), True),
         (TimeoutError("timed out"), True),
@@ -39,7 +39,7 @@ def _proxy_failed(reason: Exception) -> requests.exceptions.ProxyError:
         (requests.ConnectionError(ProtocolError("aborted", ConnectionResetError())), True),
         (requests.exceptions.ChunkedEncodingError("cut short"), True),
         (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), True),
-        (ValueError("Invalid IPv6 URL"), True),  # of a Location, it may be
+        (ValueError("Invalid IPv6 URL"), True),  # possibly for the Location of a redirect
         (connection_errors.IncompleteResponse(200, ConnectionResetError()), True),
         (connection_errors.IncompleteResponse(503, TimeoutError()), True),
         (connection_errors.IncompleteResponse(404, ConnectionResetError()), False),

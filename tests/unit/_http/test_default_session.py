@@ -1,4 +1,4 @@
-"""The session that a client creates omits cookies and redirects, and nothing else."""
+"""Test that the default session omits only cookies and redirects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a caller gives is what is sent, and a mistake is refused before anything is."""
+"""Test that arguments are sent unchanged, and that wrong arguments are rejected before sending."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Country(str, enum.Enum):
 
 @pytest.fixture
 def sent(serving: Any, connect: Any) -> Callable[[Call], Any]:
-    """The request that a call sends; its answer says nothing."""
+    """Return a function for the request that a call sends."""
 
     def send(call: Call) -> Any:
         server = serving(500, "")
@@ -36,10 +36,10 @@ def sent(serving: Any, connect: Any) -> Callable[[Call], Any]:
 
 
 @pytest.fixture
-def refused(serving: Any, connect: Any) -> Callable[[Call], str]:
-    """What a call is refused with; nothing may have been sent."""
+def rejected(serving: Any, connect: Any) -> Callable[[Call], str]:
+    """Return a function for the message of a rejected call; it checks that nothing was sent."""
 
-    def refuse(call: Call) -> str:
+    def reject(call: Call) -> str:
         server = serving(500, "")
         with pytest.raises((ValueError, TypeError)) as caught:
             call(connect(server.url))
@@ -48,7 +48,7 @@ def refused(serving: Any, connect: Any) -> Callable[[Call], str]:
         assert "\n" not in str(caught.value)
         return f"{type(caught.value).__name__}: {caught.value}"
 
-    return refuse
+    return reject
 
 
 WHOLE = {
@@ -193,13 +193,13 @@ CREATE: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize(("request_", "message"), CREATE.values(), ids=CREATE)
 def test_create_with_an_invalid_field_names_the_field(
-    refused: Any, request_: Any, message: str
+    rejected: Any, request_: Any, message: str
 ) -> None:
-    assert refused(lambda c: c.create(request_)).startswith(message)
+    assert rejected(lambda c: c.create(request_)).startswith(message)
 
 
-def test_create_without_a_request_raises_with_the_argument_name(refused: Any) -> None:
-    assert refused(lambda c: c.create()) == (
+def test_create_without_a_request_raises_with_the_argument_name(rejected: Any) -> None:
+    assert rejected(lambda c: c.create()) == (
         "TypeError: create() missing a required argument: 'request'"
     )
 
@@ -235,9 +235,9 @@ UPDATE: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize(("body", "message"), UPDATE.values(), ids=UPDATE)
 def test_update_with_an_invalid_field_names_the_field(
-    refused: Any, body: Any, message: str
+    rejected: Any, body: Any, message: str
 ) -> None:
-    assert refused(lambda c: c.update("cus_1", body)).startswith(message)
+    assert rejected(lambda c: c.update("cus_1", body)).startswith(message)
 
 
 def test_request_is_unchanged_after_it_was_sent(customers: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a client is told when it is made: the token, the server, the client below it."""
+"""Test the checks of constructor arguments: the token, the server URL and the HTTP client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The headers of a request: ours, the caller's, and those that are nobody's to set."""
+"""Test the headers of requests: those of the client, of the caller, and reserved ones."""
 
 from __future__ import annotations
 

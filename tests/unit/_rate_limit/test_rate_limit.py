@@ -1,4 +1,4 @@
-"""Arguments, representation and requirements of a RateLimit."""
+"""Test the arguments, the repr and the requirements of a RateLimit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``DUB_LOG``: a log on stderr without code, and never beside a configured one."""
+"""Test ``DUB_LOG``, which logs to stderr unless the application has configured logging."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INFO = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO dub_uplink: GET /customers/co
 
 @pytest.fixture
 def log() -> Any:
-    """Run code in a process, whose first request is answered 503; return its stderr."""
+    """Run code in a process, with a 503 as first response, and return its stderr."""
 
     def run(level: str, code: str) -> list[str]:
         with FakeDub() as fake, fake.serve() as url:

@@ -1,4 +1,4 @@
-"""From an exception or an answer to what a user is told of it: pure functions."""
+"""Test the functions that make errors from exceptions and responses."""
 
 from __future__ import annotations
 
@@ -96,17 +96,17 @@ def test_exception_is_classified_as_transient(error: Exception, transient: bool)
     ids=repr,
 )
 def test_connection_error_message_is_one_line(error: Exception, message: str) -> None:
-    told = connection_errors.make_connection_error(error, "GET", 30.0)
-    assert isinstance(told, errors.APITimeoutError) is ("within" in message)
-    assert message in str(told)
-    assert str(told).startswith("GET: ")
-    assert "\n" not in str(told)
-    assert told.__cause__ is None
+    converted = connection_errors.make_connection_error(error, "GET", 30.0)
+    assert isinstance(converted, errors.APITimeoutError) is ("within" in message)
+    assert message in str(converted)
+    assert str(converted).startswith("GET: ")
+    assert "\n" not in str(converted)
+    assert converted.__cause__ is None
 
 
 def test_connect_timeout_message_names_the_shorter_timeout() -> None:
-    told = connection_errors.make_connection_error(requests.ConnectTimeout("x"), "PATCH", 0.25)
-    assert str(told).startswith("PATCH: no connection within 0.25 s")
+    converted = connection_errors.make_connection_error(requests.ConnectTimeout("x"), "PATCH", 0.25)
+    assert str(converted).startswith("PATCH: no connection within 0.25 s")
 
 
 def test_cyclic_exception_chain_has_a_message() -> None:
@@ -137,7 +137,7 @@ def test_cyclic_exception_chain_has_a_message() -> None:
         (" [ ", True),
         ("", False),
         ("<html>", False),
-        ('"cut', False),  # no object and no list
+        ('"cut', False),  # neither an object nor an array
         ("tru", False),
         ('{"id": nonsense that goes on}', False),
         ('{"id": nonsense that goes on', False),
@@ -239,7 +239,7 @@ def test_error_data_is_parsed_only_from_the_dub_error_format(body: str, read: An
 
 
 @pytest.mark.parametrize(
-    ("status", "headers", "body", "said"),
+    ("status", "headers", "body", "message"),
     [
         (302, {"Location": "https://u:pw@x.example/"}, b"", "redirects to '***@x.example/'"),
         (302, {"Location": "/x"}, b"", "the server redirects to '/x'; redirects are not followed"),
@@ -257,11 +257,11 @@ def test_error_data_is_parsed_only_from_the_dub_error_format(body: str, read: An
     ],
 )
 def test_error_body_that_is_not_from_dub_is_described(
-    status: int, headers: dict[str, str], body: bytes, said: str
+    status: int, headers: dict[str, str], body: bytes, message: str
 ) -> None:
-    told = hooks.make_status_error(Response(status, headers, body))
-    assert type(told) is errors.SDKError
-    assert said in str(told)
+    converted = hooks.make_status_error(Response(status, headers, body))
+    assert type(converted) is errors.SDKError
+    assert message in str(converted)
 
 
 @pytest.mark.parametrize("status", [500, 501, 599])
@@ -295,7 +295,7 @@ def test_body_after_leading_whitespace_is_shown() -> None:
     foreign = hooks.make_status_error(Response(502, {}, b" " * 5_000 + b"<b>"))
     assert str(foreign).endswith(": <b>")
     gaps = hooks.make_status_error(Response(502, {}, b"Z" + b" " * 900 + b"Z" + b" " * 900 + b"Z"))
-    assert str(gaps).count("Z") == 2  # only so much of a body is looked at
+    assert str(gaps).count("Z") == 2  # only the start of a body is searched
 
 
 @pytest.mark.parametrize(
@@ -323,12 +323,12 @@ def test_json_or_none_returns_none_for_invalid_json() -> None:
         assert hooks.json_or_none(Response(200, {}, content)) is None
 
 
-@pytest.mark.parametrize(("links", "told"), [(19, True), (20, False)])
-def test_exception_chain_is_searched_to_a_fixed_depth(links: int, told: bool) -> None:
+@pytest.mark.parametrize(("links", "found"), [(19, True), (20, False)])
+def test_exception_chain_is_searched_to_a_fixed_depth(links: int, found: bool) -> None:
     chain: Exception = ConnectionRefusedError()
     for _ in range(links):
         chain = requests.ConnectionError(chain)
-    assert connection_errors.make_connection_error(chain, "GET", 1.0).sent is not told
+    assert connection_errors.make_connection_error(chain, "GET", 1.0).sent is not found
 
 
 def test_dub_error_body_with_status_below_400_is_an_sdk_error() -> None:

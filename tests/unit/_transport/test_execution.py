@@ -1,4 +1,4 @@
-"""uplink's own hooks and retries on endpoints, awaited and not."""
+"""Test uplink's response handlers, error handlers and retries on endpoints of both clients."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dub_uplink import AsyncCustomersConsumer, CustomersConsumer, errors
 
 
 def declare_tags(base: Any) -> Any:
-    """Declare endpoints with what uplink runs between a response and its conversion."""
+    """Declare endpoints with handlers that uplink runs before the conversion of a response."""
 
     def see(consumer: Any, response: Any) -> Any:
         consumer.seen.append(response.status_code)
@@ -38,7 +38,7 @@ def declare_tags(base: Any) -> Any:
 
 
 def call(url: str, cls: Any, name: str) -> Any:
-    """Return the consumer and the result of one of its endpoints."""
+    """Call an endpoint; return the consumer and the result."""
 
     async def awaited() -> Any:
         async with cls("dub_x", server_url=url, retry_config=None) as consumer:

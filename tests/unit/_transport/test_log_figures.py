@@ -1,4 +1,4 @@
-"""The figures in the log's lines, and those that ``on_retry`` is given, are those of the call."""
+"""Test the figures in the log and in the arguments of ``on_retry``."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def test_log_records_show_exact_durations(
     serving: Any, said: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = serving(raw=[said(503), said(200)])
-    passed = -1_000.0  # a monotonic clock may begin anywhere
-    told: list[tuple[int, float]] = []
+    elapsed = -1_000.0  # a monotonic clock may start at any value
+    retries: list[tuple[int, float]] = []
 
     def monotonic() -> float:
-        nonlocal passed
-        passed += 1.0  # at every look at the clock
-        return passed
+        nonlocal elapsed
+        elapsed += 1.0  # one second per reading
+        return elapsed
 
     clock = Clock(monotonic=monotonic, sleep=lambda _: None, random=lambda: 0.5)
     caplog.set_level(logging.DEBUG, "dub_uplink")
@@ -29,10 +29,10 @@ def test_log_records_show_exact_durations(
         server_url=server.url,
         clock=clock,
         retry_config=RetryConfig(backoff=BackoffStrategy(2_000, 8_000, 2.0, 90_000)),
-        on_retry=lambda attempt, wait, _: told.append((attempt, wait)),
+        on_retry=lambda attempt, wait, _: retries.append((attempt, wait)),
     ) as customers:
         assert customers.list() == []
-    assert told == [(1, 1.5)]
+    assert retries == [(1, 1.5)]
     first, again, second = (record.getMessage() for record in caplog.records)
     assert again.endswith("attempt 1; retrying in 1.50 s")
     for line in (first, second):

@@ -1,4 +1,4 @@
-"""The logger ``dub_uplink`` tells what happened and nothing that is anybody's secret."""
+"""Test that the logger ``dub_uplink`` reports calls without secrets."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ MARK = "s3nsitive"
 
 
 @pytest.fixture
-def quick(connect: Any) -> Any:
-    """Make clients that retry and do not sleep."""
+def make_client(connect: Any) -> Any:
+    """Make clients with retries and without waits."""
 
     def make(url: str, **settings: Any) -> Any:
         clock = Clock(sleep=lambda _: None)
@@ -32,11 +32,11 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
 
 
 def test_attempts_log_at_debug_and_retries_at_info(
-    serving: Any, quick: Any, said: Any, caplog: pytest.LogCaptureFixture
+    serving: Any, make_client: Any, said: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "dub_uplink")
     server = serving(raw=[said(503, ""), b"", said(200, '{"id": "cus_1"}')])
-    quick(server.url).get("cus_1")
+    make_client(server.url).get("cus_1")
     found = lines(caplog)
     assert [level for level, _ in found] == ["DEBUG", "INFO", "DEBUG", "INFO", "DEBUG"]
     shapes = [
@@ -70,7 +70,7 @@ def test_log_records_show_the_path_template(
 
 
 def test_log_records_show_no_request_data_or_token(
-    serving: Any, quick: Any, said: Any, client: Any, caplog: pytest.LogCaptureFixture
+    serving: Any, make_client: Any, said: Any, client: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "dub_uplink")
     refusal = f'{{"error": {{"code": "conflict", "message": "{MARK}"}}}}'
@@ -83,7 +83,7 @@ def test_log_records_show_no_request_data_or_token(
         headers = {"X-Secret": MARK, "Location": f"/{MARK}"}
         replies = [said(status, refusal, headers), said(409, refusal)]
         url = serving(raw=replies).url
-        customers = quick(url, cls=Mine, client=client, token=f"dub_{MARK}")
+        customers = make_client(url, cls=Mine, client=client, token=f"dub_{MARK}")
         for call in (
             lambda c: c.create({"external_id": MARK, "name": MARK}),
             lambda c: c.get(f"ext_{MARK}", http_headers={"X-Mine": MARK}),
@@ -102,10 +102,10 @@ def test_log_records_show_no_request_data_or_token(
 
 
 def test_info_level_logs_only_retries(
-    serving: Any, quick: Any, said: Any, caplog: pytest.LogCaptureFixture
+    serving: Any, make_client: Any, said: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "dub_uplink")
-    customers = quick(serving(raw=[said(503, ""), said(200, "[]")]).url)
+    customers = make_client(serving(raw=[said(503, ""), said(200, "[]")]).url)
     customers.list()
     customers.list()
     assert [level for level, _ in lines(caplog)] == ["INFO"]
@@ -119,12 +119,12 @@ def test_unconfigured_logging_prints_nothing(serving: Any) -> None:
         "try:\n    dub.customers.get('x', timeout_ms=5000)\n"
         "except errors.SDKError as error:\n    assert error.attempts > 3, error\n"
     )
-    # The clock's time stands still but for the attempts, so the budget of retries ends it.
-    done = subprocess.run(
+    # Only the attempts advance the clock, so the retry budget ends the call.
+    completed = subprocess.run(
         [sys.executable, "-W", "error", "-c", program],
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (completed.returncode, completed.stdout, completed.stderr) == (0, "", "")

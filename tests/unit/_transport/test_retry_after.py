@@ -1,4 +1,4 @@
-"""What a ``Retry-After`` is taken to say, and how long an attempt waits because of it."""
+"""Test the parsing of ``Retry-After``, and the wait before the next attempt."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOW = 1_795_333_861.0  # Sunday, 22 November 2026, 07:51:01 GMT
         ("5.", 5),
         ("  7\t", 7),
         ("31536000", 31_536_000),  # a year
-        ("999999999", 999_999_999),  # still seconds: as Unix time it is September 2001
+        ("999999999", 999_999_999),  # seconds; as Unix time it would be September 2001
         ("1795333871", 10),
         ("1795333871.5", 10.5),
         ("1795333871424", 10.424),
@@ -57,7 +57,7 @@ def test_retry_after_formats_are_parsed(text: str, seconds: float) -> None:
         "1e3",
         "0x10",
         "1_000",
-        "\u0665",  # a digit, but not of HTTP's
+        "\u0665",  # a Unicode digit, which HTTP does not permit
         "5s",
         "inf",
         "-inf",
@@ -69,9 +69,9 @@ def test_retry_after_formats_are_parsed(text: str, seconds: float) -> None:
         "120, Sun, 22 Nov 2026 07:51:11 GMT",
         "Sun, 22 Nov 2026 07:51:11 GMT, Sun, 22 Nov 2026 07:52:11 GMT",
         "Sun, 22 Nov 2026 07:51:11 GMT, 120",
-        "1795333860",  # past
+        "1795333860",  # in the past
         "1795333860999",
-        "1795333861000",  # now
+        "1795333861000",  # the present time
         "Sun, 22 Nov 2026 07:51:01 GMT",
         "Sun, 22 Nov 2026 07:51:00 GMT",
         "Thu, 01 Jan 1970 00:00:00 GMT",
@@ -92,12 +92,12 @@ def test_past_or_invalid_retry_after_is_ignored(text: str) -> None:
 
 
 def _wait(
-    status: int, headers: dict[str, str], *, chance: float = 0.0, left: float = 90.0
+    status: int, headers: dict[str, str], *, chance: float = 0.0, remaining: float = 90.0
 ) -> float:
     ticks = [0.0]
     clock = Clock(monotonic=lambda: ticks[0], time=lambda: NOW, random=lambda: chance)
     attempts = RetryState(RetryConfig(), clock)
-    ticks[0] = 90.0 - left
+    ticks[0] = 90.0 - remaining
     return attempts.compute_wait(attempts.record(Outcome(Response(status, headers))))
 
 
@@ -130,16 +130,16 @@ def test_retry_after_applies_only_to_429_and_503(status: int) -> None:
 
 @pytest.mark.parametrize("text", ["0", "-5", "nan", "inf", "rubbish", "5, 7", "1795333860000", ""])
 def test_invalid_retry_after_falls_back_to_backoff(text: str) -> None:
-    # One that cannot be read is not missing: the other header is not asked in its place.
+    # With an invalid Retry-After, X-RateLimit-Reset is ignored.
     assert _wait(429, {"Retry-After": text, "X-RateLimit-Reset": "1795333871000"}) == BACKOFF
     assert _wait(429, {"X-RateLimit-Reset": text}) == BACKOFF
 
 
-@pytest.mark.parametrize("left", [10.001, 10.5, 11.0, 12.0, 90.0])
-def test_retry_after_jitter_uses_at_most_half_the_remaining_time(left: float) -> None:
-    wait = _wait(429, {"Retry-After": "10"}, chance=0.999_999, left=left)
+@pytest.mark.parametrize("remaining", [10.001, 10.5, 11.0, 12.0, 90.0])
+def test_retry_after_jitter_uses_at_most_half_the_remaining_time(remaining: float) -> None:
+    wait = _wait(429, {"Retry-After": "10"}, chance=0.999_999, remaining=remaining)
     assert 10 <= wait <= 11
-    assert left - wait >= (left - 10) / 2
+    assert remaining - wait >= (remaining - 10) / 2
 
 
 def test_rate_limit_status_is_parsed_from_headers() -> None:
@@ -160,7 +160,7 @@ def test_rate_limit_status_is_parsed_from_headers() -> None:
     ("limit", "remaining", "reset"),
     [
         ("", "", ""),
-        ("0", "0", "0"),  # the limiter's store was slow
+        ("0", "0", "0"),  # the store of the limiter did not respond in time
         ("600", "", "1795333921424"),
         ("-1", "5", "1795333921424"),
         ("six", "5", "1795333921424"),

@@ -1,4 +1,4 @@
-"""What holds of the retries for every input there is."""
+"""Test properties of retries for generated inputs."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_backoff_wait_stays_within_the_documented_bounds(
     backoff=_strategies,
     steps=st.lists(
         st.tuples(
-            st.floats(min_value=0, max_value=200),  # how long an attempt would take
+            st.floats(min_value=0, max_value=200),  # the duration of an attempt
             st.sampled_from(["", "0", "3", "89", "90", "1795333900424", "3600"]),
             st.floats(min_value=0, max_value=1, exclude_max=True),
         ),
@@ -167,7 +167,7 @@ def test_json_prefix_is_truncated_and_complete_json_is_not(
     response = Response(200, None, whole)
     assert not hooks.is_truncated_json(response)
     assert response.json() == document
-    assert response.json() is not response.json(), "what was parsed is given away once"
+    assert response.json() is not response.json(), "each call must parse again"
     assert not is_truncated_json(b" \n" + whole + b"\r\n")
     assert not is_truncated_json(whole + b"<p>")
     if data is None:

@@ -1,4 +1,4 @@
-"""What the attempts of one call add up to: values in, decisions out, nothing sent."""
+"""Test the decisions on the attempts of one call, without requests."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ NOW = 1_795_333_861.0  # Sunday, 22 November 2026, 07:51:01 GMT
 
 
 class Time:
-    """A clock that stands still until it is told to go on."""
+    """A clock that advances only when a test changes it."""
 
     def __init__(self) -> None:
-        self.passed = 100.0
-        self.chance = 0.5
+        self.now = 100.0
+        self.jitter = 0.5
 
     def clock(self) -> Clock:
-        return Clock(monotonic=lambda: self.passed, time=lambda: NOW, random=lambda: self.chance)
+        return Clock(monotonic=lambda: self.now, time=lambda: NOW, random=lambda: self.jitter)
 
 
 @pytest.fixture
@@ -31,28 +31,28 @@ def time() -> Time:
     return Time()
 
 
-def answered(status: int, **headers: str) -> Outcome:
+def responded(status: int, **headers: str) -> Outcome:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Outcome(Response(status, named, b""))
 
 
-def broke(*, sent: bool, transient: bool = True) -> Outcome:
+def failed(*, sent: bool, transient: bool = True) -> Outcome:
     return Outcome(error=errors.APIConnectionError("x", sent=sent), transient=transient)
 
 
 @pytest.mark.parametrize(
     ("outcome", "ambiguous"),
     [
-        (answered(200), False),
-        (answered(404), False),
-        (answered(409), False),
-        (answered(429), False),  # may pass, and was not carried out
-        (answered(500), True),
-        (answered(503), True),
-        (broke(sent=True), True),
-        (broke(sent=False), False),
-        (broke(sent=True, transient=False), False),
-        (broke(sent=False, transient=False), False),
+        (responded(200), False),
+        (responded(404), False),
+        (responded(409), False),
+        (responded(429), False),  # may succeed later, and was not applied
+        (responded(500), True),
+        (responded(503), True),
+        (failed(sent=True), True),
+        (failed(sent=False), False),
+        (failed(sent=True, transient=False), False),
+        (failed(sent=False, transient=False), False),
     ],
 )
 def test_only_transient_failures_after_sending_are_ambiguous(
@@ -64,7 +64,7 @@ def test_only_transient_failures_after_sending_are_ambiguous(
 
 
 def test_five_statuses_are_transient_and_only_429_is_unapplied() -> None:
-    outcomes = {status: answered(status) for status in range(100, 600)}
+    outcomes = {status: responded(status) for status in range(100, 600)}
     passing = {status for status, outcome in outcomes.items() if outcome.transient}
     assert passing == {429, 500, 502, 503, 504}
     assert [
@@ -75,9 +75,9 @@ def test_five_statuses_are_transient_and_only_429_is_unapplied() -> None:
 @pytest.mark.parametrize("status", [400, 404, 409, 428, 430, 500, 502, 504, 505])
 def test_retry_after_is_read_only_from_429_and_503(time: Time, status: int) -> None:
     for outcome, asked in (
-        (answered(status, Retry_After="7"), None),
-        (answered(429, Retry_After="7"), 7.0),
-        (answered(503, Retry_After="7"), 7.0),
+        (responded(status, Retry_After="7"), None),
+        (responded(429, Retry_After="7"), 7.0),
+        (responded(503, Retry_After="7"), 7.0),
     ):
         RetryState(RetryConfig(), time.clock()).record(outcome)
         assert outcome.response is not None
@@ -86,7 +86,7 @@ def test_retry_after_is_read_only_from_429_and_503(time: Time, status: int) -> N
 
 def test_call_stays_ambiguous_after_a_500_then_429_and_409(time: Time) -> None:
     attempts = RetryState(RetryConfig(), time.clock())
-    for outcome in (answered(500), answered(429), answered(409)):
+    for outcome in (responded(500), responded(429), responded(409)):
         attempts.record(outcome)
         assert attempts.may_have_been_applied
 
@@ -95,7 +95,7 @@ def test_outcome_has_attempt_count_and_elapsed_time(time: Time) -> None:
     attempts = RetryState(RetryConfig(), time.clock())
     assert (attempts.attempt_count, attempts.elapsed()) == (0, 0.0)
     for number in (1, 2, 3):
-        time.passed += 0.25
+        time.now += 0.25
         response = Response(500, {}, b"")
         error = errors.APIConnectionError("x", sent=True)
         kept: Any = response if number % 2 else error
@@ -107,17 +107,17 @@ def test_outcome_has_attempt_count_and_elapsed_time(time: Time) -> None:
 def test_disabled_retries_have_no_deadline(time: Time, config: RetryConfig | None) -> None:
     attempts = RetryState(config, time.clock())
     assert attempts.remaining() == math.inf
-    assert not attempts.may_retry(answered(503))
+    assert not attempts.may_retry(responded(503))
     assert not attempts.exceeds_deadline(1e9)
 
 
 def test_deadline_is_max_elapsed_time_after_the_start(time: Time) -> None:
     attempts = RetryState(RetryConfig(backoff=BackoffStrategy(1, 1, 1.0, 2_500)), time.clock())
     assert attempts.remaining() == 2.5
-    time.passed += 1.0
+    time.now += 1.0
     assert attempts.remaining() == 1.5
     assert not attempts.exceeds_deadline(1.4999)
-    assert attempts.exceeds_deadline(1.5)  # nothing would be left for the attempt
+    assert attempts.exceeds_deadline(1.5)  # no time would remain for the attempt
     endless = RetryState(
         RetryConfig(backoff=BackoffStrategy(max_elapsed_time=10**15)), time.clock()
     )
@@ -127,17 +127,17 @@ def test_deadline_is_max_elapsed_time_after_the_start(time: Time) -> None:
 @pytest.mark.parametrize(
     ("outcome", "repeatable", "connection_errors", "again"),
     [
-        (answered(200), True, True, False),
-        (answered(404), True, True, False),
-        (answered(503), True, True, True),
-        (answered(503), False, True, False),
-        (answered(429), False, True, True),  # was not carried out
-        (answered(503), True, False, True),
-        (broke(sent=True), True, True, True),
-        (broke(sent=True), False, True, False),
-        (broke(sent=False), False, True, True),
-        (broke(sent=False), True, False, False),
-        (broke(sent=False, transient=False), True, True, False),
+        (responded(200), True, True, False),
+        (responded(404), True, True, False),
+        (responded(503), True, True, True),
+        (responded(503), False, True, False),
+        (responded(429), False, True, True),  # was not applied
+        (responded(503), True, False, True),
+        (failed(sent=True), True, True, True),
+        (failed(sent=True), False, True, False),
+        (failed(sent=False), False, True, True),
+        (failed(sent=False), True, False, False),
+        (failed(sent=False, transient=False), True, True, False),
     ],
 )
 def test_may_retry_depends_on_outcome_and_config(
@@ -150,53 +150,53 @@ def test_may_retry_depends_on_outcome_and_config(
 
 
 def test_sent_request_may_be_retried_by_default(time: Time) -> None:
-    outcome = broke(sent=True)
+    outcome = failed(sent=True)
     assert RetryState(RetryConfig(), time.clock()).may_retry(outcome)
     assert not RetryState(RetryConfig(), time.clock(), repeatable=False).may_retry(outcome)
 
 
-@pytest.mark.parametrize(("chance", "share"), [(0.0, 0.5), (0.5, 0.75), (0.999, 0.9995)])
+@pytest.mark.parametrize(("jitter", "share"), [(0.0, 0.5), (0.5, 0.75), (0.999, 0.9995)])
 def test_wait_is_between_half_and_the_full_interval(
-    time: Time, chance: float, share: float
+    time: Time, jitter: float, share: float
 ) -> None:
-    time.chance = chance
+    time.jitter = jitter
     attempts = RetryState(RetryConfig(backoff=BackoffStrategy(400, 1_000, 2.0)), time.clock())
     for interval in (0.4, 0.8, 1.0, 1.0):
-        outcome = attempts.record(answered(500))
+        outcome = attempts.record(responded(500))
         assert attempts.compute_wait(outcome) == pytest.approx(interval * share)
 
 
 @pytest.mark.parametrize(
-    ("asked", "left", "chance", "wait"),
+    ("asked", "left", "jitter", "wait"),
     [
         (10.0, 100.0, 0.0, 10.0),
         (10.0, 100.0, 0.5, 10.5),
-        (10.0, 11.0, 0.5, 10.25),  # half of what is left stays for the attempt
+        (10.0, 11.0, 0.5, 10.25),  # half of the remaining time is kept for the attempt
         (10.0, 11.0, 1.0, 10.5),
         (10.0, 10.0, 1.0, 10.0),
         (10.0, 5.0, 1.0, 10.0),
     ],
 )
 def test_requested_wait_gets_up_to_one_second_of_jitter(
-    time: Time, asked: float, left: float, chance: float, wait: float
+    time: Time, asked: float, left: float, jitter: float, wait: float
 ) -> None:
     config = RetryConfig(backoff=BackoffStrategy(1, 1, 1.0, int(left * 1000)))
     attempts = RetryState(config, time.clock())
-    time.chance = chance
+    time.jitter = jitter
     assert attempts.add_jitter(asked) == pytest.approx(wait)
-    outcome = attempts.record(answered(429, Retry_After=str(asked)))
+    outcome = attempts.record(responded(429, Retry_After=str(asked)))
     assert attempts.compute_wait(outcome) == pytest.approx(wait)
 
 
 @pytest.mark.parametrize(
     ("outcome", "refills"),
     [
-        (answered(200), 1),
-        (answered(404), 1),
-        (answered(429), 0),
-        (answered(500), 0),
-        (broke(sent=True), 0),
-        (broke(sent=False, transient=False), 0),
+        (responded(200), 1),
+        (responded(404), 1),
+        (responded(429), 0),
+        (responded(500), 0),
+        (failed(sent=True), 0),
+        (failed(sent=False, transient=False), 0),
     ],
 )
 def test_success_and_404_return_one_retry_budget_token(
@@ -225,11 +225,11 @@ def test_retry_budget_never_exceeds_the_capacity() -> None:
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [
-        ("100000000000", None),  # in milliseconds it is of 1973
-        ("99999999999", 99_999_999_999 - NOW),  # in seconds still
-        ("1000000000", None),  # in Unix seconds it is of 2001
+        ("100000000000", None),  # in milliseconds a time in 1973
+        ("99999999999", 99_999_999_999 - NOW),  # seconds
+        ("1000000000", None),  # in Unix seconds a time in 2001
         ("999999999", 999_999_999.0),
-        ("1795333861000", None),  # this very moment
+        ("1795333861000", None),  # the present time
         ("1795333861", None),
         ("1795333861001", 0.001),
         ("0", None),
@@ -258,7 +258,7 @@ def test_date_header_with_unknown_zone_is_utc(
 @pytest.mark.parametrize(
     ("date", "taken"),
     [
-        ("Sun, 22 Nov 2026 07:51:03 GMT", 0.0),  # two seconds: the answer took its time
+        ("Sun, 22 Nov 2026 07:51:03 GMT", 0.0),  # within the duration of the response
         ("Sun, 22 Nov 2026 07:51:04 GMT", 3.0),
         ("Sun, 22 Nov 2026 07:50:59 GMT", 0.0),
         ("Sun, 22 Nov 2026 07:50:58 GMT", -3.0),
@@ -272,7 +272,7 @@ def test_server_date_header_corrects_clock_skew(date: str, taken: float) -> None
     assert server_time({"Date": date}, NOW) == NOW + taken
     assert server_time({}, NOW) == NOW
     moment = str(int((NOW + taken + 10) * 1000))
-    outcome = answered(429, Retry_After=moment, Date=date)
+    outcome = responded(429, Retry_After=moment, Date=date)
     RetryState(RetryConfig(), Time().clock()).record(outcome)
     assert outcome.response is not None
     assert outcome.response.retry_after == pytest.approx(10.0)

@@ -1,4 +1,4 @@
-"""Answers of the server become models: those of today, those of 2024, and those of tomorrow."""
+"""Test the conversion of responses of current, old and future servers to models."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ DISCOUNT = {
 
 
 @pytest.fixture
-def got(serving: Any, connect: Any) -> Callable[[Any], components.Customer]:
-    """What ``get`` makes of a body."""
+def get_customer(serving: Any, connect: Any) -> Callable[[Any], components.Customer]:
+    """Return a function for the result of ``get`` with a body."""
 
     def get(body: Any) -> components.Customer:
         customer: components.Customer = connect(serving(200, json.dumps(body)).url).get("cus_1")
@@ -59,8 +59,8 @@ def got(serving: Any, connect: Any) -> Callable[[Any], components.Customer]:
     return get
 
 
-def test_customer_fields_are_all_parsed(got: Any) -> None:
-    assert got(TODAY) == components.Customer(
+def test_customer_fields_are_all_parsed(get_customer: Any) -> None:
+    assert get_customer(TODAY) == components.Customer(
         id="cus_1",
         name="Ada",
         email="ada@example.com",
@@ -76,9 +76,9 @@ def test_customer_fields_are_all_parsed(got: Any) -> None:
     )
 
 
-def test_missing_fields_of_an_old_server_are_none(got: Any) -> None:
+def test_missing_fields_of_an_old_server_are_none(get_customer: Any) -> None:
     body = {k: TODAY[k] for k in ("id", "externalId", "name", "email", "avatar", "createdAt")}
-    customer = got({**body, "id": "cm0c1ckd4000108l13n2w9m5v"})
+    customer = get_customer({**body, "id": "cm0c1ckd4000108l13n2w9m5v"})
     assert customer == components.Customer(
         id="cm0c1ckd4000108l13n2w9m5v",
         external_id="user_1",
@@ -91,14 +91,14 @@ def test_missing_fields_of_an_old_server_are_none(got: Any) -> None:
 
 
 @pytest.mark.parametrize("name", [field for field in TODAY if field != "id"])
-def test_null_and_missing_fields_are_none(got: Any, name: str) -> None:
-    null = got({**TODAY, name: None})
-    absent = got({key: value for key, value in TODAY.items() if key != name})
-    assert null == absent != got(TODAY)
+def test_null_and_missing_fields_are_none(get_customer: Any, name: str) -> None:
+    null = get_customer({**TODAY, name: None})
+    absent = get_customer({key: value for key, value in TODAY.items() if key != name})
+    assert null == absent != get_customer(TODAY)
 
 
-def test_link_partner_and_discount_become_models(got: Any) -> None:
-    customer = got(
+def test_link_partner_and_discount_become_models(get_customer: Any) -> None:
+    customer = get_customer(
         {**TODAY, "programId": "prog_1", "link": LINK, "partner": PARTNER, "discount": DISCOUNT}
     )
     assert customer.program_id == "prog_1"
@@ -115,19 +115,19 @@ def test_link_partner_and_discount_become_models(got: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["programId", "link", "partner", "discount"])
-def test_null_expanded_field_is_none(got: Any, name: str) -> None:
-    assert got({**TODAY, name: None}) == got(TODAY)
+def test_null_expanded_field_is_none(get_customer: Any, name: str) -> None:
+    assert get_customer({**TODAY, name: None}) == get_customer(TODAY)
 
 
-def test_unknown_enum_value_stays_a_string(got: Any) -> None:
-    customer = got({**TODAY, "country": "XK", "discount": {**DISCOUNT, "type": "bogo"}})
+def test_unknown_enum_value_stays_a_string(get_customer: Any) -> None:
+    customer = get_customer({**TODAY, "country": "XK", "discount": {**DISCOUNT, "type": "bogo"}})
     assert customer.country == "XK"
     assert customer.discount is not None
     assert customer.discount.type == "bogo"
 
 
-def test_unknown_fields_are_kept_in_extra(got: Any) -> None:
-    customer = got(
+def test_unknown_fields_are_kept_in_extra(get_customer: Any) -> None:
+    customer = get_customer(
         {
             **TODAY,
             "loyalty": {"tier": "gold", "points": [1, 2]},
@@ -151,8 +151,8 @@ def test_unknown_fields_are_kept_in_extra(got: Any) -> None:
         ("2026-08-21T21:14:02", dt.datetime(2026, 8, 21, 21, 14, 2, tzinfo=UTC)),
     ],
 )
-def test_parsed_dates_are_timezone_aware(got: Any, text: str, moment: dt.datetime) -> None:
-    created = got({**TODAY, "createdAt": text}).created_at
+def test_parsed_dates_are_timezone_aware(get_customer: Any, text: str, moment: dt.datetime) -> None:
+    created = get_customer({**TODAY, "createdAt": text}).created_at
     assert created == moment
     assert created.utcoffset() is not None
 
@@ -179,10 +179,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("change", "field"), WRONG, ids=[f"{c}"[:30] for c, _ in WRONG])
 def test_error_for_a_field_of_wrong_type_names_the_field(
-    got: Any, change: dict[str, Any], field: str
+    get_customer: Any, change: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(errors.ResponseValidationError) as caught:
-        got({**TODAY, **change})
+        get_customer({**TODAY, **change})
     error = caught.value
     assert f"body: {field}: " in str(error)
     assert str(error).startswith("200: ")
@@ -193,9 +193,9 @@ def test_error_for_a_field_of_wrong_type_names_the_field(
 
 
 @pytest.mark.parametrize("body", [[], "x", 5, None, True])
-def test_customer_body_that_is_not_an_object_raises(got: Any, body: Any) -> None:
+def test_customer_body_that_is_not_an_object_raises(get_customer: Any, body: Any) -> None:
     with pytest.raises(errors.ResponseValidationError, match=r"200: .*the body: Invalid input"):
-        got(body)
+        get_customer(body)
 
 
 def test_error_for_an_invalid_customer_in_a_list_names_the_index(
@@ -242,8 +242,8 @@ def test_response_body_aliases_are_the_customer_class() -> None:
     assert operations.ResponseBody is components.Customer
 
 
-def test_models_with_equal_fields_are_equal(got: Any) -> None:
-    one, other = got(TODAY), got(TODAY)
+def test_models_with_equal_fields_are_equal(get_customer: Any) -> None:
+    one, other = get_customer(TODAY), get_customer(TODAY)
     assert one == other
     assert dataclasses.replace(one, name="Grace") != one
     assert dataclasses.asdict(one)["external_id"] == "user_1"
@@ -251,7 +251,7 @@ def test_models_with_equal_fields_are_equal(got: Any) -> None:
 
 @pytest.mark.parametrize("model", [components.Customer, components.Link, components.Discount])
 def test_model_class_has_no_attributes_for_defaults(model: Any) -> None:
-    # CPython assigns an attribute that the class has, too, in twice the time.
+    # CPython assigns an attribute in twice the time if the class has it too.
     names = {field.name for field in dataclasses.fields(model)}
     assert not names & {*vars(model)}
     assert {getattr(model("1"), name) for name in names - {"id", "extra"}} == {None}
@@ -271,8 +271,8 @@ def test_utf_16_or_bom_body_is_decoded(serving: Any, connect: Any) -> None:
         assert connect(serving(200, body).url).get("cus_1").name == "Zoë"
 
 
-def test_unknown_json_key_like_an_attribute_name_stays_in_extra(got: Any) -> None:
-    customer = got({**TODAY, "created_at": "yesterday", "sale_amount": "much"})
+def test_unknown_json_key_like_an_attribute_name_stays_in_extra(get_customer: Any) -> None:
+    customer = get_customer({**TODAY, "created_at": "yesterday", "sale_amount": "much"})
     assert customer.sale_amount == TODAY["saleAmount"]
     assert customer.created_at is not None
     assert customer.created_at.year == 2026

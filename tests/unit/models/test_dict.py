@@ -1,4 +1,4 @@
-"""Customers as plain data: ``to_dict()`` and ``from_dict()``."""
+"""Test customers as plain data: ``to_dict()`` and ``from_dict()``."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ EXTRA = st.dictionaries(st.sampled_from(["newField", "created_at", "metadata", "
 
 
 def records(model: type[Any], **fields: Any) -> Any:
-    """A record of which every field but the id may be ``None``."""
+    """Return a strategy for records in which every field except the id may be ``None``."""
     return st.builds(model, id=st.text(max_size=8), extra=EXTRA, **fields)
 
 
@@ -154,7 +154,7 @@ def test_from_dict_of_a_non_mapping_raises_type_error(data: Any) -> None:
 
 
 def change_each(value: Any) -> None:
-    """Change every list and every mapping inside a value."""
+    """Change every list and every mapping in a value."""
     for inner in list(value.values() if isinstance(value, dict) else value):
         if isinstance(inner, (dict, list)):
             change_each(inner)

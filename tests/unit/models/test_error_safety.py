@@ -1,4 +1,4 @@
-"""Errors travel, and the token does not travel with them."""
+"""Test that errors can be pickled and copied, and do not contain the token."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dub_uplink import CustomersConsumer, errors
 
 
 def scenarios() -> dict[str, tuple[bytes | None, type[errors.DubError]]]:
-    """For every class of error, an answer that makes it; ``None`` for no server at all."""
+    """Return a response for each error class; ``None`` stands for a closed server."""
     detail = b'{"error": {"code": "c", "message": "m", "doc_url": "https://dub.co/docs"}}'
 
     def reply(status: int, body: bytes) -> bytes:
@@ -51,13 +51,13 @@ SCENARIOS = scenarios()
 def error(
     request: pytest.FixtureRequest, serving: Any, connect: Any, client: Any
 ) -> errors.DubError:
-    """An error of a real call, through each kind of ``client=``."""
+    """Return an error of a real call, for each type of ``client=``."""
     raw, cls = SCENARIOS[request.param]
     server = serving(raw=raw or b"")
     if raw is None:
         server.close()
-    patience = 150 if cls is errors.APITimeoutError else 30_000
-    customers = connect(server.url, client=client, timeout_ms=patience)
+    timeout_ms = 150 if cls is errors.APITimeoutError else 30_000
+    customers = connect(server.url, client=client, timeout_ms=timeout_ms)
     with pytest.raises(errors.DubError) as caught:
         customers.get("cus_1")
     assert type(caught.value) is cls
@@ -72,7 +72,7 @@ def test_error_safety_scenarios_cover_every_error_class() -> None:
         if isinstance(value, type) and issubclass(value, errors.DubError) and value.__doc__
     }
     abstract = {errors.DubError, errors.APIStatusError, errors._ResponseError}
-    # Raised by an iteration, of which another file of tests makes sure.
+    # An iteration raises it; test_iterate.py tests that.
     assert named - abstract - made <= {getattr(errors, "PageLimitReached", None)}
     assert len(made) == 13
 
@@ -123,14 +123,14 @@ def test_error_chain_contains_no_library_exception(error: errors.DubError) -> No
 
 
 def shown(error: BaseException) -> str:
-    """Everything that a log, a report or a debugger prints of an error."""
+    """Return all texts that a log, a report or a debugger prints of an error."""
     printed = [pickle.dumps(error).decode("latin-1"), pickle.dumps(error, 0).decode("latin-1")]
     for link in chain(error):
         printed += [str(link), repr(link), repr(link.args), repr(vars(link))]
         printed += traceback.format_exception(type(link), link, link.__traceback__)
         for frame, _ in traceback.walk_tb(link.__traceback__):
             if frame.f_code.co_filename == __file__:
-                continue  # this test's own, which knows the token
+                continue  # the frames of this test have the token
             for value in frame.f_locals.values():
                 printed += [repr(value), repr(getattr(value, "__dict__", None))]
     response = getattr(error, "response", None)
@@ -147,7 +147,7 @@ def test_error_traceback_with_locals_hides_the_token(error: errors.DubError, tok
 def test_interrupt_traceback_hides_the_token(
     serving: Any, connect: Any, client: Any, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An exception that is nobody's plan, such as Ctrl-C, passes through with our frames on it."""
+    """Exceptions such as Ctrl-C are not wrapped, and have frames of the package."""
 
     def interrupt(*_: Any) -> Any:
         raise KeyboardInterrupt
@@ -162,7 +162,7 @@ def test_interrupt_traceback_hides_the_token(
 
 
 def test_invalid_token_traceback_hides_the_token(serving: Any) -> None:
-    """Its answer is in no local variable of the package when it is refused."""
+    """The local variables of the package must not contain the rejected token."""
     customers = CustomersConsumer(lambda: "dub_s3cr3t\n", server_url=serving().url)
     with pytest.raises(ValueError, match="begins or ends with whitespace") as caught:
         customers.list()

@@ -1,4 +1,4 @@
-"""Every failure of a call is a ``DubError`` that says what happened in one line."""
+"""Test that every failure of a call is a ``DubError`` with a message of one line."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_not_modified_without_location_raises(serving: Any, connect: Any) -> Non
 
 @pytest.fixture
 def unused_port() -> Iterator[int]:
-    with socket.socket() as sock:  # bound and not listening: connections are refused
+    with socket.socket() as sock:  # bound, but not listening: connections are refused
         sock.bind(("127.0.0.1", 0))
         yield sock.getsockname()[1]
 
