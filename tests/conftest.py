@@ -96,8 +96,8 @@ T = TypeVar("T")
 
 
 @pytest.fixture
-def at_best() -> Callable[[Callable[[], T], Callable[[T], object]], T]:
-    """Repeat a measurement that a busy machine may spoil: ``at_best(call, is_good)``.
+def repeat_measurement() -> Callable[[Callable[[], T], Callable[[T], object]], T]:
+    """Repeat a measurement that a busy machine may spoil: ``repeat_measurement(call, is_good)``.
 
     For example, a pause of the machine may delay a request beyond its timeout of 0.2 s. The
     result of the third attempt counts. Assertions inside ``call`` must hold in every attempt.
@@ -139,7 +139,7 @@ class Received:
         return json.loads(self.body)
 
 
-def answer(
+def make_response(
     status: int = 200,
     body: bytes | str = b"[]",
     headers: Mapping[str, str] | None = None,
@@ -147,7 +147,7 @@ def answer(
     """Return the bytes of a response, by default of JSON."""
     content = body.encode() if isinstance(body, str) else body
     lines = {"Content-Type": "application/json", **(headers or {})}
-    head = f"HTTP/1.1 {status} Said\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items())
+    head = f"HTTP/1.1 {status} Scripted\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items())
     return f"{head}Content-Length: {len(content)}\r\n\r\n".encode("latin-1") + content
 
 
@@ -318,7 +318,7 @@ def serving(wire: Callable[..., RawServer]) -> Serving:
         **behaviour: Any,
     ) -> RawServer:
         if raw is None:
-            raw = answer(status, body, headers)
+            raw = make_response(status, body, headers)
         sent = raw if isinstance(raw, list) else [raw]
         return wire(
             *(Step(one, **{"then": "keep" if one else "close", **behaviour}) for one in sent)
@@ -328,9 +328,9 @@ def serving(wire: Callable[..., RawServer]) -> Serving:
 
 
 @pytest.fixture
-def said() -> Callable[..., bytes]:
-    """Return a function for the bytes of a response: ``said(status, body, headers)``."""
-    return answer
+def http_response() -> Callable[..., bytes]:
+    """Return a function for the bytes of a response: ``http_response(status, body, headers)``."""
+    return make_response
 
 
 @pytest.fixture(scope="session")

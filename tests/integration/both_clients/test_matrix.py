@@ -50,7 +50,7 @@ def test_retry_after_of_an_hour_raises_immediately(
 
 
 def test_silent_server_raises_a_picklable_timeout(
-    fake: FakeDub, customers: Any, at_best: Any
+    fake: FakeDub, customers: Any, repeat_measurement: Any
 ) -> None:
     fake.faults.add(faults.Delay(20), times=None)
 
@@ -59,6 +59,6 @@ def test_silent_server_raises_a_picklable_timeout(
             customers.get("ext_1", timeout_ms=200, retries=None)
         return caught.value
 
-    error = at_best(timed_out_error, lambda error: error.sent)
+    error = repeat_measurement(timed_out_error, lambda error: error.sent)
     twin = pickle.loads(pickle.dumps(error))
     assert (type(twin), str(twin), twin.sent) == (type(error), str(error), True)

@@ -178,9 +178,9 @@ def test_doctor_warns_about_an_api_key_sent_over_http(doctor: Doctor) -> None:
 
 
 def test_doctor_untrusted_certificate_has_a_hint(
-    doctor: Doctor, wire: Any, said: Any, tls: ssl.SSLContext
+    doctor: Doctor, wire: Any, http_response: Any, tls: ssl.SSLContext
 ) -> None:
-    server = wire(said(), tls=tls)
+    server = wire(http_response(), tls=tls)
     done = doctor(DUB_SERVER_URL=server.url)
     assert done.exit_code == 5
     check = line(done.output.partition("Server")[2], "TLS")
@@ -190,9 +190,13 @@ def test_doctor_untrusted_certificate_has_a_hint(
 
 
 def test_doctor_shows_issuer_and_expiry_of_the_certificate(
-    doctor: Doctor, wire: Any, said: Any, tls: ssl.SSLContext, certificate: tuple[Path, Path]
+    doctor: Doctor,
+    wire: Any,
+    http_response: Any,
+    tls: ssl.SSLContext,
+    certificate: tuple[Path, Path],
 ) -> None:
-    server = wire(said(), tls=tls)
+    server = wire(http_response(), tls=tls)
     done = doctor(DUB_SERVER_URL=server.url, REQUESTS_CA_BUNDLE=str(certificate[0]))
     assert done.exit_code == 0, done.output
     report = done.output.partition("Server")[2]

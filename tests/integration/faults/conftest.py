@@ -64,20 +64,20 @@ def timeline() -> Timeline:
     return Timeline()
 
 
-def http(
+def make_response(
     status: int = 200, body: Any = None, headers: Mapping[str, str | list[str]] | None = None
 ) -> bytes:
     """Return a response with a length; a body that is not bytes is encoded as JSON."""
     content = body if isinstance(body, bytes) else json.dumps([] if body is None else body).encode()
-    lines = [f"HTTP/1.1 {status} Said", f"Content-Length: {len(content)}"]
+    lines = [f"HTTP/1.1 {status} Scripted", f"Content-Length: {len(content)}"]
     for name, value in (headers or {}).items():
         lines += [f"{name}: {one}" for one in ([value] if isinstance(value, str) else value)]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + content
 
 
 @pytest.fixture
-def said() -> Callable[..., bytes]:
-    return http
+def http_response() -> Callable[..., bytes]:
+    return make_response
 
 
 @pytest.fixture

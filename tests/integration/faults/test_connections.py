@@ -51,9 +51,9 @@ FAILURES = [
 
 @pytest.mark.parametrize(("send", "then"), FAILURES)
 def test_incomplete_response_is_retried(
-    wire: Any, step: Any, said: Any, connect: Any, timeline: Any, send: bytes, then: str
+    wire: Any, step: Any, http_response: Any, connect: Any, timeline: Any, send: bytes, then: str
 ) -> None:
-    server = wire(step(send, then), said(200, [CUSTOMER]))
+    server = wire(step(send, then), http_response(200, [CUSTOMER]))
     assert [customer.id for customer in connect(server.url).list()] == ["cus_1"]
     assert server.seen == ["GET /customers"] * 2
     assert timeline.slept == [0.375]
@@ -74,15 +74,15 @@ def test_incomplete_response_without_retries_raises(
 @pytest.mark.parametrize("length", [1, 10, len(LISTED) - 1])
 @pytest.mark.parametrize("framed", ["length", "chunks", "close"])
 def test_success_with_truncated_json_is_retried(
-    wire: Any, step: Any, said: Any, connect: Any, framed: str, length: int
+    wire: Any, step: Any, http_response: Any, connect: Any, framed: str, length: int
 ) -> None:
     part = LISTED[:length]
     broken = {
-        "length": step(said(200, part)),  # a proxy that recomputed the length
+        "length": step(http_response(200, part)),  # a proxy that recomputed the length
         "chunks": step(chunks(part)),
         "close": step(b"HTTP/1.1 200 OK\r\n\r\n" + part, "close"),
     }[framed]
-    server = wire(broken, said(200, [CUSTOMER]))
+    server = wire(broken, http_response(200, [CUSTOMER]))
     assert len(connect(server.url).list()) == 1
     assert len(server.seen) == 2
 
@@ -92,15 +92,17 @@ def test_success_with_truncated_json_is_retried(
     [b"<html>Sign in</html>", b"", b"null", b'{"a": 1} <p>', b"{ color: red }", b"{nope", b"[nope"],
 )
 def test_success_with_invalid_json_is_not_retried(
-    wire: Any, said: Any, connect: Any, body: bytes
+    wire: Any, http_response: Any, connect: Any, body: bytes
 ) -> None:
-    server = wire(said(200, body))
+    server = wire(http_response(200, body))
     with pytest.raises(errors.ResponseValidationError):
         connect(server.url).list()
     assert len(server.seen) == 1
 
 
-def test_truncated_gzip_body_is_retried(wire: Any, step: Any, said: Any, connect: Any) -> None:
+def test_truncated_gzip_body_is_retried(
+    wire: Any, step: Any, http_response: Any, connect: Any
+) -> None:
     packed = gzip.compress(LISTED)
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
     server = wire(step(head + packed[:-10], "close"), step(head + packed))
@@ -108,8 +110,8 @@ def test_truncated_gzip_body_is_retried(wire: Any, step: Any, said: Any, connect
     assert len(server.seen) == 2
 
 
-def test_refused_connection_is_retried(said: Any, wire: Any, connect: Any) -> None:
-    server = wire(said(200, [CUSTOMER]))
+def test_refused_connection_is_retried(http_response: Any, wire: Any, connect: Any) -> None:
+    server = wire(http_response(200, [CUSTOMER]))
     with socket.create_server(("127.0.0.1", 0)) as closed:
         refusing = f"http://127.0.0.1:{closed.getsockname()[1]}"
     seen = []
@@ -163,23 +165,23 @@ def test_connect_timeout_is_retried_and_reported_as_unsent(
 
 @pytest.mark.parametrize("send", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n["])
 def test_read_timeout_is_retried(
-    wire: Any, step: Any, said: Any, connect: Any, at_best: Any, send: bytes
+    wire: Any, step: Any, http_response: Any, connect: Any, repeat_measurement: Any, send: bytes
 ) -> None:
     def call() -> Any:
-        server = wire(step(send, "hold"), said(200, [CUSTOMER]))
+        server = wire(step(send, "hold"), http_response(200, [CUSTOMER]))
         started = time.monotonic()
         assert len(connect(server.url, timeout_ms=60).list()) == 1
         assert time.monotonic() - started > 0.05
         return server
 
-    server = at_best(call, lambda server: len(server.received) == 2)
+    server = repeat_measurement(call, lambda server: len(server.received) == 2)
     assert len(set(server.by)) == 2, (
         "a late response on the old connection must not match the new request"
     )
 
 
 def test_read_timeout_raises_api_timeout_error(
-    wire: Any, step: Any, connect: Any, at_best: Any
+    wire: Any, step: Any, connect: Any, repeat_measurement: Any
 ) -> None:
     server = wire(step(b"", "hold"))
 
@@ -188,15 +190,15 @@ def test_read_timeout_raises_api_timeout_error(
             connect(server.url, timeout_ms=50, retry_config=None).list()
         return caught.value
 
-    error = at_best(timed_out_error, lambda error: error.sent)
+    error = repeat_measurement(timed_out_error, lambda error: error.sent)
     assert str(error) == "GET: no complete response within 0.05 s"
     assert error.sent is True
 
 
 def test_stale_pooled_connection_is_replaced(
-    wire: Any, said: Any, connect: Any, timeline: Any
+    wire: Any, http_response: Any, connect: Any, timeline: Any
 ) -> None:
-    server = wire(said(200, [CUSTOMER]), said(201, CUSTOMER))
+    server = wire(http_response(200, [CUSTOMER]), http_response(201, CUSTOMER))
     client = connect(server.url)
     client.list()
     server.drop()  # like a server that closes idle connections
@@ -208,10 +210,10 @@ def test_stale_pooled_connection_is_replaced(
 
 @pytest.mark.parametrize("then", ["close", "reset"])
 def test_pooled_connection_closed_in_use_is_retried(
-    wire: Any, step: Any, said: Any, connect: Any, then: str
+    wire: Any, step: Any, http_response: Any, connect: Any, then: str
 ) -> None:
     """Drop the connection while the request is on its way, so that the client cannot notice."""
-    server = wire(said(200, [CUSTOMER]), step(b"", then), said(201, CUSTOMER))
+    server = wire(http_response(200, [CUSTOMER]), step(b"", then), http_response(201, CUSTOMER))
     client = connect(server.url)
     client.list()
     assert client.create({"external_id": "user_1", "country": "GB"}).id == "cus_1"
@@ -221,9 +223,9 @@ def test_pooled_connection_closed_in_use_is_retried(
 
 @pytest.mark.parametrize("own", [True, False])
 def test_given_session_and_default_session_are_retried(
-    wire: Any, step: Any, said: Any, connect: Any, own: bool
+    wire: Any, step: Any, http_response: Any, connect: Any, own: bool
 ) -> None:
-    server = wire(step(b"", "reset"), said(503), said(200, [CUSTOMER]))
+    server = wire(step(b"", "reset"), http_response(503), http_response(200, [CUSTOMER]))
     with requests.Session() as session:
         client: CustomersConsumer = connect(server.url, client=None if own else session)
         assert len(client.list()) == 1
@@ -231,17 +233,19 @@ def test_given_session_and_default_session_are_retried(
 
 
 def test_response_body_above_the_size_limit_is_not_retried(
-    wire: Any, said: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+    wire: Any, http_response: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dub_uplink._http.decoding.MAX_BODY_BYTES", 10)
-    server = wire(said(200, LISTED))
+    server = wire(http_response(200, LISTED))
     with pytest.raises(errors.APIConnectionError, match="larger than"):
         connect(server.url).list()
     assert len(server.seen) == 1
 
 
-def test_redirect_to_a_malformed_url_is_not_followed(wire: Any, said: Any, connect: Any) -> None:
-    server = wire(said(307, b"", {"Location": "http://[nowhere"}))
+def test_redirect_to_a_malformed_url_is_not_followed(
+    wire: Any, http_response: Any, connect: Any
+) -> None:
+    server = wire(http_response(307, b"", {"Location": "http://[nowhere"}))
     with pytest.raises(errors.SDKError, match="redirects"):
         connect(server.url).delete("cus_1")
     assert len(server.seen) == 1

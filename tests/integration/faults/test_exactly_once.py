@@ -79,11 +79,11 @@ def test_lookup_after_a_lost_response_encodes_the_external_id(
 
 @pytest.mark.parametrize("external_id", ["a/b ü", "?", "%41"])
 def test_lookup_over_a_socket_encodes_the_external_id(
-    wire: Any, step: Any, said: Any, connect: Any, external_id: str
+    wire: Any, step: Any, http_response: Any, connect: Any, external_id: str
 ) -> None:
     customer = {"id": "cus_1", "externalId": external_id, "country": "GB"}
     conflict = {"error": {"code": "conflict", "message": "exists"}}
-    server = wire(step(b"", "close"), said(409, conflict), said(200, customer))
+    server = wire(step(b"", "close"), http_response(409, conflict), http_response(200, customer))
     client = connect(server.url + "/proxied/dub")
     assert client.create({"external_id": external_id, "country": "GB"}).id == "cus_1"
     encoded = {"a/b ü": "a%2Fb%20%C3%BC", "?": "%3F", "%41": "%2541"}[external_id]
@@ -139,11 +139,11 @@ def test_lookup_ignores_server_generated_fields(
 
 
 def test_lookup_accepts_a_server_without_countries(
-    wire: Any, step: Any, said: Any, connect: Any
+    wire: Any, step: Any, http_response: Any, connect: Any
 ) -> None:
     """The server of 2024 returns neither country nor Stripe id."""
     customer = {"id": "1", "externalId": "user_1", "name": "Ada", "email": BODY["email"]}
-    server = wire(step(b"", "reset"), said(409, {}), said(200, customer))
+    server = wire(step(b"", "reset"), http_response(409, {}), http_response(200, customer))
     assert connect(server.url).create(BODY).id == "1"
 
 

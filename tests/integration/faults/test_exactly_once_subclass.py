@@ -135,9 +135,9 @@ def test_subclass_post_is_retried_after_a_429(fake: Any, on_fake: Any) -> None:
 
 
 def test_subclass_post_is_retried_after_a_refused_connection(
-    connect: Any, wire: Any, said: Any, timeline: Any
+    connect: Any, wire: Any, http_response: Any, timeline: Any
 ) -> None:
-    server = wire(said(201, {"ok": True}))
+    server = wire(http_response(201, {"ok": True}))
     port = int(server.url.rpartition(":")[2])
 
     class RefusedOnce(requests.adapters.HTTPAdapter):

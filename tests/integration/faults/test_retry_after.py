@@ -41,18 +41,18 @@ def test_429_with_retry_after_waits_the_requested_time(
     ],
 )
 def test_repeated_or_invalid_retry_after_uses_backoff(
-    wire: Any, said: Any, connect: Any, timeline: Any, headers: dict[str, Any]
+    wire: Any, http_response: Any, connect: Any, timeline: Any, headers: dict[str, Any]
 ) -> None:
-    server = wire(said(429, {}, headers), said(200))
+    server = wire(http_response(429, {}, headers), http_response(200))
     assert connect(server.url).list() == []
     assert timeline.slept == [0.375]
 
 
 def test_rate_limit_reset_is_used_without_retry_after(
-    wire: Any, said: Any, connect: Any, timeline: Any
+    wire: Any, http_response: Any, connect: Any, timeline: Any
 ) -> None:
     reset = str(round(timeline.unix() * 1000) + 12_000)
-    server = wire(said(429, {}, {"X-RateLimit-Reset": reset}), said(200))
+    server = wire(http_response(429, {}, {"X-RateLimit-Reset": reset}), http_response(200))
     assert connect(server.url).list() == []
     assert timeline.slept == [pytest.approx(12.5)]
 

@@ -21,9 +21,9 @@ def trusting(certificate: tuple[Path, Path]) -> requests.Session:
 
 
 def test_untrusted_certificate_is_not_retried(
-    wire: Any, said: Any, connect: Any, timeline: Any, tls: ssl.SSLContext
+    wire: Any, http_response: Any, connect: Any, timeline: Any, tls: ssl.SSLContext
 ) -> None:
-    server = wire(said(200), tls=tls)
+    server = wire(http_response(200), tls=tls)
     with pytest.raises(errors.APIConnectionError, match=r"TLS failed: .*certificate") as caught:
         connect(server.url).list()
     assert caught.value.attempts == 1
@@ -32,9 +32,9 @@ def test_untrusted_certificate_is_not_retried(
 
 
 def test_certificate_of_another_host_is_not_retried(
-    wire: Any, said: Any, connect: Any, timeline: Any, tls: ssl.SSLContext, trusting: Any
+    wire: Any, http_response: Any, connect: Any, timeline: Any, tls: ssl.SSLContext, trusting: Any
 ) -> None:
-    server = wire(said(200), tls=tls)
+    server = wire(http_response(200), tls=tls)
     url = server.url.replace("127.0.0.1", "localhost")
     with pytest.raises(errors.APIConnectionError, match=r"TLS failed: .*localhost") as caught:
         connect(url, client=trusting).list()
@@ -61,19 +61,25 @@ def test_dropped_handshake_is_retried(wire: Any, step: Any, connect: Any) -> Non
 
 
 def test_trusted_certificate_is_accepted(
-    wire: Any, said: Any, connect: Any, tls: ssl.SSLContext, trusting: Any
+    wire: Any, http_response: Any, connect: Any, tls: ssl.SSLContext, trusting: Any
 ) -> None:
-    server = wire(said(503), said(200), tls=tls)
+    server = wire(http_response(503), http_response(200), tls=tls)
     assert connect(server.url, client=trusting).list() == []
     assert len(server.seen) == 2
 
 
 @pytest.mark.parametrize("then", ["close", "reset"])
 def test_broken_tls_connection_is_reopened(
-    wire: Any, step: Any, said: Any, connect: Any, tls: ssl.SSLContext, trusting: Any, then: str
+    wire: Any,
+    step: Any,
+    http_response: Any,
+    connect: Any,
+    tls: ssl.SSLContext,
+    trusting: Any,
+    then: str,
 ) -> None:
     customer = {"id": "cus_1", "externalId": "user_1"}
-    server = wire(step(b"", then), said(201, customer), tls=tls)
+    server = wire(step(b"", then), http_response(201, customer), tls=tls)
     client = connect(server.url, client=trusting)
     assert client.create({"external_id": "user_1", "country": "GB"}).id == "cus_1"
     assert len(server.seen) == 2

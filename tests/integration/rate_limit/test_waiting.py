@@ -248,10 +248,10 @@ ZEROS = dict.fromkeys(("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimi
 
 
 def test_rate_limit_headers_of_zero_are_ignored(
-    driven: Any, timeline: Any, serving: Any, said: Any
+    driven: Any, timeline: Any, serving: Any, http_response: Any
 ) -> None:
-    refused = said(429, "{}", {**ZEROS, "Retry-After": "0"})
-    server = serving(raw=[refused, said(200)])
+    refused = http_response(429, "{}", {**ZEROS, "Retry-After": "0"})
+    server = serving(raw=[refused, http_response(200)])
     client = driven(server.url, clock=timeline.clock(), rate_limit=RateLimit(10))
     for _ in range(9):
         client.list()
@@ -260,9 +260,11 @@ def test_rate_limit_headers_of_zero_are_ignored(
 
 
 def test_retry_after_from_a_proxy_pauses_other_clients(
-    driven: Any, timeline: Any, serving: Any, said: Any
+    driven: Any, timeline: Any, serving: Any, http_response: Any
 ) -> None:
-    server = serving(raw=[said(429, "slow down", {"Retry-After": "7"}), said(200)])
+    server = serving(
+        raw=[http_response(429, "slow down", {"Retry-After": "7"}), http_response(200)]
+    )
     shared = {"clock": timeline.clock(), "rate_limit": RateLimit(100)}
     with pytest.raises(errors.SDKError):  # status 429, but no error of Dub
         driven(server.url, retry_config=None, **shared).list()
@@ -271,9 +273,11 @@ def test_retry_after_from_a_proxy_pauses_other_clients(
 
 
 def test_retry_after_of_days_pauses_other_clients_for_an_hour(
-    driven: Any, timeline: Any, serving: Any, said: Any
+    driven: Any, timeline: Any, serving: Any, http_response: Any
 ) -> None:
-    server = serving(raw=[said(429, REFUSED, {"Retry-After": "9000000"}), said(200)])
+    server = serving(
+        raw=[http_response(429, REFUSED, {"Retry-After": "9000000"}), http_response(200)]
+    )
     client = driven(server.url, clock=timeline.clock(), rate_limit=RateLimit(100))
     for expected in (9_000_000, 3_600):
         with pytest.raises(errors.RateLimitExceeded) as caught:
@@ -286,14 +290,14 @@ def test_retry_after_of_days_pauses_other_clients_for_an_hour(
 
 @pytest.mark.parametrize("wrong", [-5.0, 5.0, 86_400.0])
 def test_wrong_wall_clock_does_not_change_the_rate_limit_wait(
-    driven: Any, timeline: Any, serving: Any, said: Any, wrong: float
+    driven: Any, timeline: Any, serving: Any, http_response: Any, wrong: float
 ) -> None:
     from email.utils import formatdate
 
     reset = str(round((timeline.unix() + 10) * 1000))
     headers = {"Retry-After": reset, "X-RateLimit-Reset": reset, "X-RateLimit-Limit": "10"}
     headers |= {"X-RateLimit-Remaining": "0", "Date": formatdate(timeline.unix(), usegmt=True)}
-    server = serving(raw=[said(429, "{}", headers), said(200)])
+    server = serving(raw=[http_response(429, "{}", headers), http_response(200)])
     timeline.wrong = wrong
     client = driven(server.url, clock=timeline.clock(), rate_limit=RateLimit(10, 30.0))
     client.list()
@@ -301,14 +305,14 @@ def test_wrong_wall_clock_does_not_change_the_rate_limit_wait(
 
 
 def test_rate_limit_reset_is_compared_with_the_date_header(
-    driven: Any, timeline: Any, serving: Any, said: Any
+    driven: Any, timeline: Any, serving: Any, http_response: Any
 ) -> None:
     from email.utils import formatdate
 
     reset = str(round((timeline.unix() + 20) * 1000))
     headers = {"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
     headers["Date"] = formatdate(timeline.unix(), usegmt=True)
-    server = serving(raw=[said(404, "{}", headers), said(200)])
+    server = serving(raw=[http_response(404, "{}", headers), http_response(200)])
     timeline.wrong = 86_400.0
     client = driven(server.url, clock=timeline.clock(), rate_limit=RateLimit(10, 30.0))
     with pytest.raises(errors.SDKError):

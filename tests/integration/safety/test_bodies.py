@@ -92,14 +92,14 @@ def outcome(call: Any) -> Any:
 @pytest.mark.promise("bodies-are-values-or-errors")
 @pytest.mark.parametrize("place", ENVELOPES)
 def test_hostile_body_parses_or_raises_dub_error(
-    serving: Any, connect: Any, said: Any, place: str
+    serving: Any, connect: Any, http_response: Any, place: str
 ) -> None:
     status, around = ENVELOPES[place]
     server = serving()
     customers = connect(server.url, timeout_ms=60_000)
     before = peak()
     for name, body in HOSTILE_BODIES.items():
-        server.play(said(status, around.replace(b"%s", body)))
+        server.play(http_response(status, around.replace(b"%s", body)))
         result = outcome(lambda: customers.get("cus_1"))
         if status >= 400:
             assert isinstance(result, errors.APIStatusError), name
@@ -116,7 +116,7 @@ TYPES = st.sampled_from(["application/json", "text/html; charset=utf-16", "", "\
 
 
 @pytest.mark.promise("bodies-are-values-or-errors")
-def test_any_body_parses_or_raises_dub_error(serving: Any, reach: Any, said: Any) -> None:
+def test_any_body_parses_or_raises_dub_error(serving: Any, reach: Any, http_response: Any) -> None:
     server = serving()
     customers = reach(server.url)
 
@@ -124,7 +124,7 @@ def test_any_body_parses_or_raises_dub_error(serving: Any, reach: Any, said: Any
     @given(BODIES, st.sampled_from([200, 201, 206, 300, 304, 400, 404, 429, 500, 599, 999]), TYPES)
     @example(b'{"id": "cus_1"}', 200, "application/json")
     def holds(body: bytes, status: int, content_type: str) -> None:
-        server.play(said(status, body, {"Content-Type": content_type}))
+        server.play(http_response(status, body, {"Content-Type": content_type}))
         outcome(customers.list)
         outcome(lambda: customers.get("cus_1"))
         outcome(lambda: customers.delete("cus_1"))

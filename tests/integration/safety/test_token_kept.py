@@ -175,7 +175,7 @@ def test_environment_proxy_is_used(
 @pytest.mark.parametrize("is_async", [False, True])
 def test_https_proxy_sees_the_host_but_not_the_token(
     wire: Any,
-    said: Any,
+    http_response: Any,
     tls: ssl.SSLContext,
     certificate: tuple[Path, Path],
     tunnel: Tunnel,
@@ -183,7 +183,7 @@ def test_https_proxy_sees_the_host_but_not_the_token(
     monkeypatch: pytest.MonkeyPatch,
     is_async: bool,
 ) -> None:
-    server = wire(said(), tls=tls)
+    server = wire(http_response(), tls=tls)
     monkeypatch.setenv("https_proxy", tunnel.url)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
 

@@ -120,7 +120,7 @@ TRUNCATED = b'HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{"id": "cus_'
 @pytest.mark.promise("locals-show-no-token")
 @pytest.mark.parametrize("run", RUNS)
 def test_traceback_with_locals_hides_the_token(
-    serving: Any, said: Any, tmp_path: Path, run: str
+    serving: Any, http_response: Any, tmp_path: Path, run: str
 ) -> None:
     refused = serving()
     refused.close()

@@ -233,10 +233,10 @@ class BalancingAdapter(BaseAdapter):
     ids=["list", "tuple", "dict", "session"],
 )
 def test_adapter_around_an_inner_adapter_emits_a_warning(
-    wire: Any, step: Any, said: Any, connect: Any, keep: Any
+    wire: Any, step: Any, http_response: Any, connect: Any, keep: Any
 ) -> None:
     missing = {"error": {"code": "not_found", "message": "No."}}
-    server = wire(step(b"", "close"), said(404, json.dumps(missing)))
+    server = wire(step(b"", "close"), http_response(404, json.dumps(missing)))
     inner = HTTPAdapter(max_retries=urllib3.Retry(3, allowed_methods=None))
     session = requests.Session()
     session.mount("http://", BalancingAdapter(keep(inner), inner))
@@ -291,10 +291,10 @@ def hide_until_first_request(adapter: Any) -> None:
     "hide", [hide_in_slot, hide_in_nested_list, hide_in_method, hide_until_first_request]
 )
 def test_hidden_inner_adapter_sends_one_request(
-    wire: Any, step: Any, said: Any, connect: Any, hide: Any
+    wire: Any, step: Any, http_response: Any, connect: Any, hide: Any
 ) -> None:
     missing = {"error": {"code": "not_found", "message": "No."}}
-    server = wire(step(b"", "close"), said(404, json.dumps(missing)))
+    server = wire(step(b"", "close"), http_response(404, json.dumps(missing)))
     session = requests.Session()
     session.mount("http://", OpaqueAdapter(hide))
     with pytest.raises(errors.APIConnectionError, match="tried to repeat"):

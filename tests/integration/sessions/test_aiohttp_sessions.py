@@ -133,10 +133,10 @@ def repeating() -> aiohttp.ClientSession:
 @pytest.mark.filterwarnings("ignore:Inheritance class")
 @pytest.mark.parametrize("reply", ["lost", "503"])
 def test_session_subclass_that_retries_sends_one_request(
-    wire: Any, step: Any, said: Any, connect_async: Any, reply: str
+    wire: Any, step: Any, http_response: Any, connect_async: Any, reply: str
 ) -> None:
-    first = step(b"", "close") if reply == "lost" else said(503, "")
-    server = wire(first, said(404, MISSING))
+    first = step(b"", "close") if reply == "lost" else http_response(503, "")
+    server = wire(first, http_response(404, MISSING))
     with pytest.raises(errors.DubError) as caught:
         connect_async(server.url, client=repeating).delete("cus_1")
     assert not isinstance(caught.value, errors.NotFound)

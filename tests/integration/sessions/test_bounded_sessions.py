@@ -41,12 +41,12 @@ def test_clients_share_a_connection_of_a_given_session(
 
 
 def test_session_get_after_client_calls_has_no_total_timeout(
-    wire: Any, step: Any, said: Any, connect: Any
+    wire: Any, step: Any, http_response: Any, connect: Any
 ) -> None:
     """The timeout applies between two bytes, so a long download may take longer."""
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n"
     with requests.Session() as session:
-        server = wire(said(200), step(head + b" " * 40, drip=0.04, drip_from=len(head)))
+        server = wire(http_response(200), step(head + b" " * 40, drip=0.04, drip_from=len(head)))
         connect(server.url, client=session, timeout_ms=1_000).list()
         assert len(session.get(server.url, timeout=1).content) == 40  # in 1.6 seconds
         assert server.connections == 1  # the session's pool is used

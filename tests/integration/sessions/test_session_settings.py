@@ -229,9 +229,9 @@ def test_session_with_retries_sends_one_request_on_a_503(client: Any, serving: A
 
 
 def test_session_with_retries_sends_one_request_on_a_drop(
-    client: Any, serving: Any, said: Any
+    client: Any, serving: Any, http_response: Any
 ) -> None:
-    server = serving(raw=[said(200, "[]"), b""])
+    server = serving(raw=[http_response(200, "[]"), b""])
     customers = client(server.url)
     customers.list()  # so that the next request uses a pooled connection
     with pytest.raises(errors.APIConnectionError) as caught:

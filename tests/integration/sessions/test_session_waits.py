@@ -131,7 +131,9 @@ def test_create_waiting_for_an_aiohttp_connector_is_sent_once(
     assert len(fake.requests) == 5
 
 
-def test_pool_recovers_after_waits_that_timed_out(serving: Any, connect: Any, said: Any) -> None:
+def test_pool_recovers_after_waits_that_timed_out(
+    serving: Any, connect: Any, http_response: Any
+) -> None:
     server = serving(200, "[]", drip=0.004)  # 0.3 seconds for each response
     session = blocking()
     customers = connect(server.url, client=session, timeout_ms=450)
@@ -149,5 +151,5 @@ def test_pool_recovers_after_waits_that_timed_out(serving: Any, connect: Any, sa
             thread.start()
         for thread in threads:
             thread.join()
-    server.play(said(200, "[]"))
+    server.play(http_response(200, "[]"))
     assert customers.list(timeout_ms=10_000) == []

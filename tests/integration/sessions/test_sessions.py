@@ -199,11 +199,11 @@ def test_session_argument_is_unchanged_after_calls(
 
 
 def test_session_hooks_see_every_response(
-    serving: Any, connect: Any, session: requests.Session, wrap: Any, said: Any
+    serving: Any, connect: Any, session: requests.Session, wrap: Any, http_response: Any
 ) -> None:
     seen: list[int] = []
     session.hooks["response"].append(lambda response, **_: seen.append(response.status_code))
-    server = serving(raw=[said(200, "[]"), said(302, "", {"Location": "/x"})])
+    server = serving(raw=[http_response(200, "[]"), http_response(302, "", {"Location": "/x"})])
     customers = connect(server.url, client=wrap(session))
     customers.list()
     with pytest.raises(Exception, match=r"redirects to '/x'"):

@@ -86,13 +86,13 @@ def test_required_client_certificate_is_not_retried(trusting: Any, refusing: str
 
 def test_client_certificate_of_a_session_is_sent(
     wire: Any,
-    said: Any,
+    http_response: Any,
     connect: Any,
     connect_async: Any,
     demanding: ssl.SSLContext,
     certificate: tuple[Path, Path],
 ) -> None:
-    server = wire(said(200, "[]"), tls=demanding)
+    server = wire(http_response(200, "[]"), tls=demanding)
     session = requests.Session()
     session.trust_env = False
     session.verify, session.cert = str(certificate[0]), tuple(map(str, certificate))
@@ -108,9 +108,9 @@ def test_client_certificate_of_a_session_is_sent(
 
 
 def test_client_certificate_rejected_by_reset_is_not_retried(
-    wire: Any, said: Any, trusting: Any, demanding: ssl.SSLContext
+    wire: Any, http_response: Any, trusting: Any, demanding: ssl.SSLContext
 ) -> None:
-    client = trusting(wire(said(200, "[]"), tls=demanding).url, retry_config=QUICK)
+    client = trusting(wire(http_response(200, "[]"), tls=demanding).url, retry_config=QUICK)
     for _ in range(50):
         with pytest.raises(errors.APIConnectionError, match="TLS failed") as caught:
             client.list()
@@ -118,18 +118,18 @@ def test_client_certificate_rejected_by_reset_is_not_retried(
 
 
 def test_untrusted_certificate_is_not_retried(
-    wire: Any, said: Any, connect_both: Any, tls: ssl.SSLContext
+    wire: Any, http_response: Any, connect_both: Any, tls: ssl.SSLContext
 ) -> None:
-    server = wire(said(200, "[]"), tls=tls)
+    server = wire(http_response(200, "[]"), tls=tls)
     with pytest.raises(errors.APIConnectionError, match="TLS failed") as caught:
         connect_both(server.url, retry_config=QUICK).list()
     assert (caught.value.attempts, caught.value.sent) == (1, False)
 
 
 def test_certificate_of_another_host_is_not_retried(
-    wire: Any, said: Any, trusting: Any, tls: ssl.SSLContext
+    wire: Any, http_response: Any, trusting: Any, tls: ssl.SSLContext
 ) -> None:
-    server = wire(said(200, "[]"), tls=tls)
+    server = wire(http_response(200, "[]"), tls=tls)
     with pytest.raises(errors.APIConnectionError, match="TLS failed") as caught:
         trusting(server.url.replace("127.0.0.1", "localhost"), retry_config=QUICK).list()
     assert (caught.value.attempts, caught.value.sent) == (1, False)
@@ -137,9 +137,9 @@ def test_certificate_of_another_host_is_not_retried(
 
 @pytest.mark.parametrize("then", ["close", "reset"])
 def test_broken_tls_connection_is_reopened(
-    wire: Any, step: Any, said: Any, trusting: Any, tls: ssl.SSLContext, then: str
+    wire: Any, step: Any, http_response: Any, trusting: Any, tls: ssl.SSLContext, then: str
 ) -> None:
-    server = wire(step(b"", then), said(200, "[]"), tls=tls)
+    server = wire(step(b"", then), http_response(200, "[]"), tls=tls)
     assert trusting(server.url, retry_config=QUICK).list() == []
     assert len(server.received) == server.connections == 2
 
@@ -192,10 +192,10 @@ assert session.get(url, timeout=20).text == "[]"
 
 
 def test_pyopenssl_sockets_obey_the_timeout(
-    wire: Any, step: Any, said: Any, tls: ssl.SSLContext, certificate: tuple[Path, Path]
+    wire: Any, step: Any, http_response: Any, tls: ssl.SSLContext, certificate: tuple[Path, Path]
 ) -> None:
     pytest.importorskip("OpenSSL")
-    server = wire(said(200, "[]"), tls=tls)
+    server = wire(http_response(200, "[]"), tls=tls)
     slow = wire(step(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 900, drip=0.01), tls=tls)
     done = subprocess.run(
         [sys.executable, "-c", PYOPENSSL, server.url, str(certificate[0]), slow.url],

@@ -204,7 +204,9 @@ def test_static_decorators_are_sent_with_each_request(serving: Any, mine: Any) -
     assert request.query == {"fixed": "1"}
 
 
-def test_subclass_endpoint_maps_errors_and_retries(serving: Any, mine: Any, said: Any) -> None:
+def test_subclass_endpoint_maps_errors_and_retries(
+    serving: Any, mine: Any, http_response: Any
+) -> None:
     clock = Clock(sleep=lambda _: None)
     refusal = '{"error": {"code": "not_found", "message": "No."}}'
     calls: dict[str, tuple[Any, int]] = {
@@ -216,7 +218,7 @@ def test_subclass_endpoint_maps_errors_and_retries(serving: Any, mine: Any, said
         "by keyword": (lambda c: c.tag("a", "b", retries=None), 1),
     }
     for name, (call, attempts) in calls.items():
-        server = serving(raw=[said(503, ""), said(404, refusal)])
+        server = serving(raw=[http_response(503, ""), http_response(404, refusal)])
         customers = mine(server.url, retry_config=RetryConfig(), clock=clock)
         with pytest.raises(errors.NotFound if attempts == 2 else errors.SDKError):
             call(customers)
@@ -224,7 +226,7 @@ def test_subclass_endpoint_maps_errors_and_retries(serving: Any, mine: Any, said
 
 
 def test_post_declared_idempotent_is_retried_after_a_503(
-    serving: Any, mine: Any, said: Any
+    serving: Any, mine: Any, http_response: Any
 ) -> None:
     class Mine(CustomersConsumer):
         @declare.idempotent
@@ -233,7 +235,7 @@ def test_post_declared_idempotent_is_retried_after_a_503(
         def search(self) -> int:
             raise NotImplementedError
 
-    server = serving(raw=[said(503, ""), said(200, "3")])
+    server = serving(raw=[http_response(503, ""), http_response(200, "3")])
     clock = Clock(sleep=lambda _: None)
     assert mine(server.url, cls=Mine, retry_config=RetryConfig(), clock=clock).search() == 3
 

@@ -78,7 +78,9 @@ def test_uplink_declarations_send_the_declared_requests(
     assert {r.headers["authorization"] for r in got} == {f"Bearer {token}"}
 
 
-def test_uplink_declarations_raise_dub_errors_and_retry(serving: Any, mine: Any, said: Any) -> None:
+def test_uplink_declarations_raise_dub_errors_and_retry(
+    serving: Any, mine: Any, http_response: Any
+) -> None:
     class Mine(CustomersConsumer):
         @uplink.returns.json
         @uplink.get("things")
@@ -88,7 +90,9 @@ def test_uplink_declarations_raise_dub_errors_and_retry(serving: Any, mine: Any,
         def make(self) -> Any: ...
 
     refusal = '{"error": {"code": "forbidden", "message": "No."}}'
-    server = serving(raw=[said(503, ""), said(403, refusal), said(503, "")])
+    server = serving(
+        raw=[http_response(503, ""), http_response(403, refusal), http_response(503, "")]
+    )
     clock = Clock(sleep=lambda _: None)
     customers = mine(server.url, cls=Mine, retry_config=RetryConfig(), clock=clock)
     with pytest.raises(errors.Forbidden) as caught:

@@ -291,8 +291,8 @@ def test_timeout_too_large_for_a_float_raises_value_error() -> None:
         Dub("dub_x", timeout_ms=10**400)
 
 
-def test_dub_passes_every_setting_to_customers_consumer(serving: Any, said: Any) -> None:
-    server = serving(raw=[said(500, ""), said(200, "[]")])
+def test_dub_passes_every_setting_to_customers_consumer(serving: Any, http_response: Any) -> None:
+    server = serving(raw=[http_response(500, ""), http_response(200, "[]")])
     retried: list[tuple[Any, ...]] = []
     slept: list[float] = []
     budget = RetryBudget(3)

@@ -69,9 +69,11 @@ def test_response_handler_is_not_called_for_an_error(serving: Any, cls: Any) -> 
 
 
 def test_uplink_retry_decorator_retries_and_converts_the_body(
-    serving: Any, said: Any, cls: Any
+    serving: Any, http_response: Any, cls: Any
 ) -> None:
-    server = serving(raw=[said(500, "down"), said(503, "down"), said(200, '["a"]')])
+    server = serving(
+        raw=[http_response(500, "down"), http_response(503, "down"), http_response(200, '["a"]')]
+    )
     _, tags = call(server.url, cls, "retried")
     assert tags == ["a"]
     assert len(server.received) == 3

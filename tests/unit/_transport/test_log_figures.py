@@ -11,9 +11,9 @@ from dub_uplink import BackoffStrategy, Clock, CustomersConsumer, RetryConfig
 
 
 def test_log_records_show_exact_durations(
-    serving: Any, said: Any, caplog: pytest.LogCaptureFixture
+    serving: Any, http_response: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = serving(raw=[said(503), said(200)])
+    server = serving(raw=[http_response(503), http_response(200)])
     elapsed = -1_000.0  # a monotonic clock may start at any value
     retries: list[tuple[int, float]] = []
 

@@ -32,10 +32,10 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
 
 
 def test_attempts_log_at_debug_and_retries_at_info(
-    serving: Any, make_client: Any, said: Any, caplog: pytest.LogCaptureFixture
+    serving: Any, make_client: Any, http_response: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "dub_uplink")
-    server = serving(raw=[said(503, ""), b"", said(200, '{"id": "cus_1"}')])
+    server = serving(raw=[http_response(503, ""), b"", http_response(200, '{"id": "cus_1"}')])
     make_client(server.url).get("cus_1")
     found = lines(caplog)
     assert [level for level, _ in found] == ["DEBUG", "INFO", "DEBUG", "INFO", "DEBUG"]
@@ -70,7 +70,11 @@ def test_log_records_show_the_path_template(
 
 
 def test_log_records_show_no_request_data_or_token(
-    serving: Any, make_client: Any, said: Any, client: Any, caplog: pytest.LogCaptureFixture
+    serving: Any,
+    make_client: Any,
+    http_response: Any,
+    client: Any,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG, "dub_uplink")
     refusal = f'{{"error": {{"code": "conflict", "message": "{MARK}"}}}}'
@@ -81,7 +85,7 @@ def test_log_records_show_no_request_data_or_token(
 
     for status in (200, 409, 503, 302):
         headers = {"X-Secret": MARK, "Location": f"/{MARK}"}
-        replies = [said(status, refusal, headers), said(409, refusal)]
+        replies = [http_response(status, refusal, headers), http_response(409, refusal)]
         url = serving(raw=replies).url
         customers = make_client(url, cls=Mine, client=client, token=f"dub_{MARK}")
         for call in (
@@ -102,10 +106,10 @@ def test_log_records_show_no_request_data_or_token(
 
 
 def test_info_level_logs_only_retries(
-    serving: Any, make_client: Any, said: Any, caplog: pytest.LogCaptureFixture
+    serving: Any, make_client: Any, http_response: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "dub_uplink")
-    customers = make_client(serving(raw=[said(503, ""), said(200, "[]")]).url)
+    customers = make_client(serving(raw=[http_response(503, ""), http_response(200, "[]")]).url)
     customers.list()
     customers.list()
     assert [level for level, _ in lines(caplog)] == ["INFO"]

@@ -100,10 +100,12 @@ FOREIGN: list[tuple[Any, str, str]] = [
     ("content", "kind", "message"), FOREIGN, ids=[f"{f[0]!r:.24}" for f in FOREIGN]
 )
 def test_error_body_that_is_not_from_dub_raises_sdk_error(
-    serving: Any, connect: Any, said: Any, content: Any, kind: str, message: str
+    serving: Any, connect: Any, http_response: Any, content: Any, kind: str, message: str
 ) -> None:
     statuses = [400, 404, 500, 502]
-    server = serving(raw=[said(status, content, {"Content-Type": kind}) for status in statuses])
+    server = serving(
+        raw=[http_response(status, content, {"Content-Type": kind}) for status in statuses]
+    )
     customers = connect(server.url)
     for status in statuses:
         with pytest.raises(errors.SDKError) as caught:
@@ -141,10 +143,10 @@ LOCATIONS = ["/customers", "https://evil.example/", "//", "http://[", "http://[:
 
 @pytest.mark.parametrize("location", LOCATIONS)
 def test_redirect_raises_and_is_not_followed(
-    serving: Any, connect: Any, client: Any, said: Any, location: str
+    serving: Any, connect: Any, client: Any, http_response: Any, location: str
 ) -> None:
     statuses = [301, 302, 303, 307, 308]
-    server = serving(raw=[said(status, "", {"Location": location}) for status in statuses])
+    server = serving(raw=[http_response(status, "", {"Location": location}) for status in statuses])
     customers = connect(server.url, client=client)
     for number, status in enumerate(statuses, 1):
         with pytest.raises(errors.SDKError) as caught:
