@@ -106,8 +106,8 @@ def test_import_script_example_imports_a_file_and_can_be_rerun(
 
 
 def test_example_pytest_suite_passes(run: Callable[[list[str]], str], fake: FakeDub) -> None:
-    said = run([*command("test_shop.py"), "-q", "-p", "no:cacheprovider"])
-    assert re.search(r"^7 passed in ", said, re.MULTILINE)
+    output = run([*command("test_shop.py"), "-q", "-p", "no:cacheprovider"])
+    assert re.search(r"^7 passed in ", output, re.MULTILINE)
     assert {request.method for request in fake.requests} == {"GET", "POST", "DELETE"}
     assert fake.customers == []
 

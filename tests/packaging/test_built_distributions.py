@@ -103,9 +103,9 @@ def test_sdist_contains_exactly_the_repository(built: Path, sdist_names: list[st
     names = {path.relative_to(source).as_posix() for path in expected}
     names |= {*SOURCES, *SETTINGS, *TEXTS}
     about = "PKG-INFO SOURCES.txt dependency_links.txt entry_points.txt requires.txt top_level.txt"
-    made = {"PKG-INFO"} | {f"dub_uplink.egg-info/{name}" for name in about.split()}
+    generated = {"PKG-INFO"} | {f"dub_uplink.egg-info/{name}" for name in about.split()}
     stale = {"tests/__pycache__/stale.pyc"}
-    assert set(sdist_names) == (names - stale) | made
+    assert set(sdist_names) == (names - stale) | generated
 
 
 @pytest.mark.promise("builds-are-reproducible")

@@ -77,10 +77,10 @@ def scripts_of(name: str) -> list[str]:
 def dub(url: str) -> dict[str, Any]:
     from dub import Dub, utils
 
-    asked: list[int] = []
+    calls: list[int] = []
 
     def token() -> str:
-        asked.append(1)
+        calls.append(1)
         return "dub_test"
 
     client = Dub(token, server_url=url)
@@ -91,11 +91,11 @@ def dub(url: str) -> dict[str, Any]:
     sent, found, error = sent_by(lambda: get(request=query))
     retried = utils.RetryConfig("backoff", utils.BackoffStrategy(1, 1, 1.0, 5_000, 0), True)
     change = {"id": "cus_1", "request_body": {"name": "Ada"}}
-    asked.clear()
+    calls.clear()
     repeated, _, _ = sent_by(
         lambda: client.customers.update(request=change, retries=retried), (RETRIED, RETRIED)
     )
-    tokens = len(asked)
+    tokens = len(calls)
     _, _, wrong = sent_by(lambda: client.customers.list(request={"page_size": "many"}))
     _, _, slow_error = sent_by(lambda: get(request=query, timeout_ms=600), slow=1.5)
     return {
@@ -124,20 +124,20 @@ def openai(url: str) -> dict[str, Any]:
     import httpx2
     from openai import OpenAI
 
-    asked: list[int] = []
+    calls: list[int] = []
 
     def key() -> str:
-        asked.append(1)
+        calls.append(1)
         return "sk-test"
 
     client = OpenAI(api_key=key, base_url=url)
     script["body"] = {"id": "m", "object": "model", "created": 1, "owned_by": "a", "newField": 1}
     get = client.models.retrieve
     sent, found, error = sent_by(lambda: get("m", extra_query={"newFilter": "a"}))
-    asked.clear()
+    calls.clear()
     create = client.embeddings.create
     repeated, _, _ = sent_by(lambda: create(model="m", input="a"), (RETRIED,) * 9)
-    tokens = len(asked)
+    tokens = len(calls)
     wrong_sent, _, _ = sent_by(lambda: create(model=5, input={"a": 1}))
     _, _, slow_error = sent_by(lambda: get("m", timeout=0.6), slow=1.5)
     raw = client.models.with_raw_response.retrieve("m")

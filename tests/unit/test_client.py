@@ -42,9 +42,9 @@ def test_close_leaves_a_given_session_open(serving: Any, wrap: Any) -> None:
 @pytest.mark.parametrize("make", [Dub, CustomersConsumer])
 def test_with_block_of_a_client_returns_and_closes_the_client(serving: Any, make: Any) -> None:
     server = serving()
-    with make("dub_x", server_url=server.url) as made:
-        assert isinstance(made, make)
-        customers = made.customers if isinstance(made, Dub) else made
+    with make("dub_x", server_url=server.url) as client:
+        assert isinstance(client, make)
+        customers = client.customers if isinstance(client, Dub) else client
         assert customers.list() == []
     with pytest.raises(RuntimeError, match="the client is closed"):
         customers.list()
@@ -122,38 +122,40 @@ def test_connection_is_reused_after_an_error(serving: Any, connect: Any, client:
     assert server.connections == 1
 
 
-@pytest.mark.parametrize("kind", ["own", "given"])
+@pytest.mark.parametrize("session_type", ["own", "given"])
 def test_threads_sharing_a_client_get_their_own_responses(
-    fake: FakeDub, served: str, connect: Any, kind: str
+    fake: FakeDub, served: str, connect: Any, session_type: str
 ) -> None:
     count, threads = 160, 16
     fake.add_many(count)
     with requests.Session() as session:
-        customers = connect(served, client=None if kind == "own" else session)
+        customers = connect(served, client=None if session_type == "own" else session)
         barrier = threading.Barrier(threads)
 
         def work(thread: int) -> list[tuple[str, str]]:
             barrier.wait()
             found = []
             for number in range(thread + 1, count + 1, threads):
-                asked = f"user_{number}"
+                requested = f"user_{number}"
                 if number % 2:
-                    got = customers.get(f"ext_{asked}", http_headers={"X-Asked": asked})
-                    found.append((asked, got.external_id))
+                    received = customers.get(
+                        f"ext_{requested}", http_headers={"X-Requested": requested}
+                    )
+                    found.append((requested, received.external_id))
                 else:
                     with pytest.raises(errors.NotFound):
                         customers.get(f"ext_nobody_{number}")
-                    page = customers.list(external_id=asked)
-                    found.append((asked, page[0].external_id))
+                    page = customers.list(external_id=requested)
+                    found.append((requested, page[0].external_id))
             return found
 
         with ThreadPoolExecutor(threads) as pool:
             results = [pair for found in pool.map(work, range(threads)) for pair in found]
     assert len(results) == count
-    assert all(asked == got for asked, got in results)
+    assert all(requested == received for requested, received in results)
     for request in fake.requests:
-        if "x-asked" in request.headers:
-            assert request.path == f"/customers/ext_{request.headers['x-asked']}"
+        if "x-requested" in request.headers:
+            assert request.path == f"/customers/ext_{request.headers['x-requested']}"
 
 
 def test_concurrent_first_calls_all_send_the_token(serving: Any, token: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from dub_uplink import AsyncDub, BackoffStrategy, Dub, RateLimit, RetryConfig
 from dub_uplink.testing import FakeDub, faults
 
-QUICK = RetryConfig("backoff", BackoffStrategy(1, 2, 1.0, 10_000))
+SHORT_RETRIES = RetryConfig("backoff", BackoffStrategy(1, 2, 1.0, 10_000))
 
 
 class AsyncCallable:
@@ -40,7 +40,7 @@ def test_async_token_is_awaited_before_every_attempt(token: Any, rate_limit: Any
             return value if isinstance(value, str) else await value
 
         async with AsyncDub(
-            counted, server_url=url, retry_config=QUICK, rate_limit=rate_limit
+            counted, server_url=url, retry_config=SHORT_RETRIES, rate_limit=rate_limit
         ) as s:
             await s.customers.list()
         assert calls == 2
@@ -77,7 +77,9 @@ def test_async_on_retry_is_awaited_before_the_wait() -> None:
         seen.append((attempt, wait))
 
     async def main(url: str) -> None:
-        async with AsyncDub("dub_test", server_url=url, retry_config=QUICK, on_retry=on_retry) as s:
+        async with AsyncDub(
+            "dub_test", server_url=url, retry_config=SHORT_RETRIES, on_retry=on_retry
+        ) as s:
             await s.customers.list()
 
     fake = FakeDub()
@@ -113,7 +115,7 @@ def test_sync_client_rejects_an_async_on_retry() -> None:
     fake = FakeDub()
     fake.faults.add(faults.Status(503), times=2)
     with (
-        Dub("dub_test", client=fake.session(), retry_config=QUICK, on_retry=on_retry) as s,
+        Dub("dub_test", client=fake.session(), retry_config=SHORT_RETRIES, on_retry=on_retry) as s,
         pytest.raises(TypeError, match="on_retry returned a coroutine; pass a regular function"),
     ):
         s.customers.list()

@@ -157,8 +157,8 @@ def test_async_body_with_nan_raises_before_sending(serving: Any, declared_with: 
         async def add(self, body: Any) -> Any: ...
 
     async def add(url: str) -> None:
-        async with Mine("dub_x", server_url=url) as mine:
-            await mine.add({"size": float("nan")})
+        async with Mine("dub_x", server_url=url) as client:
+            await client.add({"size": float("nan")})
 
     server = serving()
     with pytest.raises(ValueError, match="cannot be sent as JSON"):

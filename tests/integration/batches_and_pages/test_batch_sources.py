@@ -61,22 +61,22 @@ def test_batch_raises_a_source_error_after_all_results(
     fake.faults.add(faults.Delay(0.1))
     with Dub("dub_test", server_url=url) as dub:
         results = dub.customers.create_many(failing(5), workers=workers)
-        taken: list[Any] = []
+        collected: list[Any] = []
         with pytest.raises(SourceError):
             for result in results:
-                taken.append(result)
-        assert [c.external_id for c in taken] == [f"user_{number}" for number in range(5)]
+                collected.append(result)
+        assert [c.external_id for c in collected] == [f"user_{number}" for number in range(5)]
         assert next(results, None) is None
     assert len(fake.customers) == 5
 
 
 @pytest.mark.parametrize("workers", [1, 3, 8])
 def test_map_unordered_raises_a_source_error_after_all_results(workers: int) -> None:
-    taken: list[Any] = []
+    collected: list[Any] = []
     with pytest.raises(SourceError):
         for body, result in map_unordered(len, failing(5), workers):
-            taken.append((body["external_id"], result))
-    assert sorted(taken) == [(f"user_{number}", 2) for number in range(5)]
+            collected.append((body["external_id"], result))
+    assert sorted(collected) == [(f"user_{number}", 2) for number in range(5)]
 
 
 @pytest.mark.parametrize("source", [failing, failing_async])
@@ -88,18 +88,18 @@ def test_async_batch_raises_a_source_error_after_all_results(
 
     async def main(dub: AsyncDub) -> None:
         results = dub.customers.create_many(source(5), workers=workers)
-        taken: list[Any] = []
+        collected: list[Any] = []
         with pytest.raises(SourceError):
             async for result in results:
-                taken.append(result)
-        assert [c.external_id for c in taken] == [f"user_{number}" for number in range(5)]
+                collected.append(result)
+        assert [c.external_id for c in collected] == [f"user_{number}" for number in range(5)]
         assert await anext(results, None) is None
         calls = amap_unordered(dub.customers.ensure, source(5), workers=workers)
         ensured: list[Any] = []
         with pytest.raises(SourceError):
             async for _, result in calls:
                 ensured.append(result)
-        assert {c.id for c in ensured} == {c.id for c in taken}
+        assert {c.id for c in ensured} == {c.id for c in collected}
 
     run_async(url, main)
     assert len(fake.customers) == 5
@@ -165,11 +165,11 @@ def test_async_batch_reads_at_most_workers_items_ahead() -> None:
     async def main() -> None:
         results = amap_unordered(call, items(), workers=4)
         assert read == []
-        for taken in range(1, 10):
+        for collected in range(1, 10):
             await anext(results)
             for _ in range(5):
                 await asyncio.sleep(0)
-            assert len(read) == taken + 3
+            assert len(read) == collected + 3
         await results.aclose()
 
     asyncio.run(main())
@@ -318,7 +318,9 @@ def test_unexpected_exception_ends_an_async_batch() -> None:
 
     async def main() -> None:
         reported: list[Any] = []
-        asyncio.get_running_loop().set_exception_handler(lambda _, said: reported.append(said))
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: reported.append(context)
+        )
         results = amap_unordered(call, range(10), workers=4)
         with pytest.raises(KeyError):
             await anext(results)

@@ -124,13 +124,13 @@ def test_batch_source_is_read_in_the_caller_thread(fake: FakeDub) -> None:
 
 def test_idle_batch_threads_end_and_are_replaced() -> None:
     results = map_unordered(str, range(20), workers=2)
-    taken = [next(results)]
+    collected = [next(results)]
     deadline = time.monotonic() + 30
     while workers() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert workers() == set()
-    taken += results
-    assert sorted(taken) == [(number, str(number)) for number in range(20)]
+    collected += results
+    assert sorted(collected) == [(number, str(number)) for number in range(20)]
 
 
 def test_unreferenced_batch_ends_the_worker_threads() -> None:

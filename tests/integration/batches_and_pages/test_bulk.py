@@ -85,8 +85,8 @@ def test_batch_methods_return_ordered_results_and_errors(fake: FakeDub, dub: Dub
     requests = list(bodies(6))
     requests[4] = {"external_id": 4}  # type: ignore[dict-item]
     results = list(dub.customers.create_many(requests, workers=3))
-    kinds = [type(result).__name__ for result in results]
-    assert kinds == ["Customer", "Customer", "Customer", "Conflict", "ValueError", "Customer"]
+    types = [type(result).__name__ for result in results]
+    assert types == ["Customer", "Customer", "Customer", "Conflict", "ValueError", "Customer"]
     created = [r.external_id for r in results if isinstance(r, Customer)]
     assert created == ["user_0", "user_1", "user_2", "user_5"]
 
@@ -170,15 +170,17 @@ def test_closing_a_batch_ends_the_waits_of_the_workers() -> None:
 
     from dub_uplink import BackoffStrategy, RetryConfig
 
-    class Patient(CustomersConsumer):
+    class WaitingConsumer(CustomersConsumer):
         def create(self, request: object, **options: object) -> Customer:
             if request == {"external_id": 1}:
                 slept.wait(60)  # otherwise its result precedes the next row
             return super().create(request, **options)  # type: ignore[arg-type]
 
-    patient = RetryConfig(backoff=BackoffStrategy(500, 8_000, 2.0, 4_000_000))
+    long_deadline = RetryConfig(backoff=BackoffStrategy(500, 8_000, 2.0, 4_000_000))
     clock = Clock(sleep=sleep)
-    with Patient("dub_test", client=fake.session(), clock=clock, retry_config=patient) as s:
+    with WaitingConsumer(
+        "dub_test", client=fake.session(), clock=clock, retry_config=long_deadline
+    ) as s:
         requests = itertools.chain([{"external_id": 1}], bodies(4))
         results = s.create_many(requests, workers=2)  # type: ignore[arg-type]
         assert isinstance(next(results), ValueError)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from dub_uplink import Dub, errors
 from dub_uplink.testing import FakeDub, faults
 
-LONG_AGO = dt.datetime(2019, 5, 1, tzinfo=dt.timezone.utc)
-FAR_AHEAD = dt.datetime(2099, 5, 1, tzinfo=dt.timezone.utc)
+FAR_PAST = dt.datetime(2019, 5, 1, tzinfo=dt.timezone.utc)
+FAR_FUTURE = dt.datetime(2099, 5, 1, tzinfo=dt.timezone.utc)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_iterate_fetches_the_next_page_at_the_last_row(fake: FakeDub, dub: Dub) 
 
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
-@pytest.mark.parametrize("created_at", [LONG_AGO, FAR_AHEAD])
+@pytest.mark.parametrize("created_at", [FAR_PAST, FAR_FUTURE])
 def test_iterate_returns_back_dated_customers_once(
     fake: FakeDub, dub: Dub, order: str, created_at: dt.datetime
 ) -> None:
@@ -77,7 +77,7 @@ def test_iterate_returns_back_dated_customers_once(
 
 def test_following_cursors_by_hand_misses_back_dated_customers(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(7)
-    odd = fake.add(external_id="odd", created_at=LONG_AGO)
+    odd = fake.add(external_id="odd", created_at=FAR_PAST)
     page = dub.customers.list(page_size=5)
     pages = list(page)
     while (following := page.next()) is not None:
@@ -136,7 +136,7 @@ def test_iterate_during_changes_returns_unchanged_customers_once(
                     staying.discard(gone)
             if created < 10 and data.draw(st.integers(0, 3)) == 0:
                 created += 1
-                fake.add(created_at=data.draw(st.sampled_from([None, LONG_AGO, FAR_AHEAD])))
+                fake.add(created_at=data.draw(st.sampled_from([None, FAR_PAST, FAR_FUTURE])))
     assert len(found) == len(set(found))
     assert staying <= set(found)
 
@@ -180,7 +180,7 @@ def test_iterate_continues_after_an_error_with_all_customers(fake: FakeDub, dub:
 @given(
     count=st.integers(0, 20),
     page_size=st.integers(1, 5),
-    odd=st.sampled_from([None, LONG_AGO, FAR_AHEAD]),
+    odd=st.sampled_from([None, FAR_PAST, FAR_FUTURE]),
 )
 def test_iterate_resumes_from_the_cursor_of_any_customer(
     count: int, page_size: int, odd: dt.datetime | None

@@ -29,13 +29,13 @@ def dub(fake: FakeDub) -> Iterator[Dub]:
         yield s
 
 
-def asked(fake: FakeDub) -> dict[str, str]:
+def last_query(fake: FakeDub) -> dict[str, str]:
     return dict(fake.requests[-1].query)
 
 
 def test_list_without_arguments_sends_no_query(fake: FakeDub, dub: Dub) -> None:
     dub.customers.list()
-    assert asked(fake) == {}
+    assert last_query(fake) == {}
 
 
 def test_list_filters_are_serialized_for_the_server(fake: FakeDub, dub: Dub) -> None:
@@ -53,7 +53,7 @@ def test_list_filters_are_serialized_for_the_server(fake: FakeDub, dub: Dub) -> 
         page=2,
         page_size=50,
     )
-    assert asked(fake) == {
+    assert last_query(fake) == {
         "email": "a+b@example.com",
         "externalId": "ü/ ?",
         "search": "Ada Lovelace",
@@ -79,7 +79,11 @@ def test_list_filters_are_serialized_for_the_server(fake: FakeDub, dub: Dub) -> 
 )
 def test_list_accepts_a_request_object(fake: FakeDub, dub: Dub, request_: Any) -> None:
     dub.customers.list(request=request_)
-    assert asked(fake) == {"pageSize": "5", "externalId": "x", "includeExpandedFields": "false"}
+    assert last_query(fake) == {
+        "pageSize": "5",
+        "externalId": "x",
+        "includeExpandedFields": "false",
+    }
 
 
 @pytest.mark.parametrize(
@@ -135,9 +139,9 @@ def test_customer_page_behaves_as_a_list(fake: FakeDub, dub: Dub) -> None:
 def test_customer_page_is_copied_and_pickled_as_a_list(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(2)
     page = dub.customers.list()
-    for twin in (pickle.loads(pickle.dumps(page)), copy.deepcopy(page), copy.copy(page)):
-        assert type(twin) is list
-        assert twin == page
+    for copied in (pickle.loads(pickle.dumps(page)), copy.deepcopy(page), copy.copy(page)):
+        assert type(copied) is list
+        assert copied == page
 
 
 def test_page_next_returns_every_page_then_none(fake: FakeDub, dub: Dub) -> None:
@@ -171,7 +175,7 @@ def test_page_next_uses_page_numbers_without_cursors(
     page = dub.customers.list(page_size=2, **filters).next()
     assert page is not None
     assert len(page) == 2
-    assert asked(fake)["page"] == "2"
+    assert last_query(fake)["page"] == "2"
 
 
 def test_page_next_keeps_filters_and_call_options(fake: FakeDub, dub: Dub) -> None:

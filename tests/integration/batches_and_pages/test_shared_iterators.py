@@ -31,7 +31,7 @@ async def pass_control(_: float) -> None:
 
 
 #: Retries without waits.
-IMPATIENT = Clock(sleep=lambda _: None, async_sleep=pass_control, random=lambda: 0.0)
+NO_WAITS = Clock(sleep=lambda _: None, async_sleep=pass_control, random=lambda: 0.0)
 
 
 @pytest.fixture
@@ -65,13 +65,13 @@ def bodies(count: int) -> Iterator[dict[str, str]]:
 
 def take_in_threads(iterator: Iterator[Any]) -> tuple[list[Any], list[errors.DubError]]:
     """Take from an iterator in several threads until it ends; return the results and the errors."""
-    taken: list[Any] = []
+    collected: list[Any] = []
     raised: list[Any] = []
 
     def take() -> None:
         while True:
             try:
-                taken.append(next(iterator))
+                collected.append(next(iterator))
             except StopIteration:
                 return
             except errors.DubError as error:
@@ -85,40 +85,40 @@ def take_in_threads(iterator: Iterator[Any]) -> tuple[list[Any], list[errors.Dub
         thread.start()
     for thread in threads:
         thread.join()
-    return taken, raised
+    return collected, raised
 
 
 async def take_in_tasks(iterator: AsyncIterator[Any]) -> tuple[list[Any], list[errors.DubError]]:
     """Take from an iterator in several tasks until it ends; return the results and the errors."""
-    taken: list[Any] = []
+    collected: list[Any] = []
     raised: list[errors.DubError] = []
 
     async def take() -> None:
         while True:
             try:
-                taken.append(await anext(iterator))
+                collected.append(await anext(iterator))
             except StopAsyncIteration:
                 return
             except errors.DubError as error:
                 raised.append(error)
 
     await asyncio.gather(*(take() for _ in range(CONSUMERS)))
-    return taken, raised
+    return collected, raised
 
 
 def test_iterate_in_threads_returns_each_customer_once(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(400)
-    taken, raised = take_in_threads(dub.customers.iterate(page_size=10))
+    collected, raised = take_in_threads(dub.customers.iterate(page_size=10))
     assert raised == []
-    assert sorted(c.id for c in taken) == sorted(c.id for c in fake.customers)
+    assert sorted(c.id for c in collected) == sorted(c.id for c in fake.customers)
 
 
 def test_iterate_in_threads_raises_each_error_once(fake: FakeDub, dub: Dub) -> None:
     fake.add_many(100)
     fake.faults.add(faults.Status(500), times=3)
-    taken, raised = take_in_threads(dub.customers.iterate(page_size=10))
+    collected, raised = take_in_threads(dub.customers.iterate(page_size=10))
     assert [type(error) for error in raised] == [errors.InternalServerError] * 3
-    assert sorted(c.id for c in taken) == sorted(c.id for c in fake.customers)
+    assert sorted(c.id for c in collected) == sorted(c.id for c in fake.customers)
 
 
 @pytest.mark.parametrize("prefetch", [False, True])
@@ -130,9 +130,9 @@ def test_iterate_in_tasks_returns_each_customer_once(
 
     async def main(dub: AsyncDub) -> None:
         iterator = dub.customers.iterate(page_size=10, prefetch=prefetch)
-        taken, raised = await take_in_tasks(iterator)
+        collected, raised = await take_in_tasks(iterator)
         assert [type(error) for error in raised] == [errors.InternalServerError] * 3
-        assert sorted(c.id for c in taken) == sorted(c.id for c in fake.customers)
+        assert sorted(c.id for c in collected) == sorted(c.id for c in fake.customers)
 
     run_async(url, main, retry_config=None)
 
@@ -182,28 +182,28 @@ def test_cursor_can_be_read_while_a_page_is_fetched(fake: FakeDub) -> None:
 
 
 def test_create_many_in_threads_returns_each_result_once(fake: FakeDub, dub: Dub) -> None:
-    taken, raised = take_in_threads(dub.customers.create_many(bodies(100)))
+    collected, raised = take_in_threads(dub.customers.create_many(bodies(100)))
     assert raised == []
-    assert sorted(c.id for c in taken) == sorted(c.id for c in fake.customers)
-    assert len(taken) == 100
+    assert sorted(c.id for c in collected) == sorted(c.id for c in fake.customers)
+    assert len(collected) == 100
 
 
 def test_map_unordered_in_threads_returns_each_result_once(dub: Dub) -> None:
-    taken, raised = take_in_threads(map_unordered(str, range(500)))
+    collected, raised = take_in_threads(map_unordered(str, range(500)))
     assert raised == []
-    assert sorted(taken) == [(number, str(number)) for number in range(500)]
+    assert sorted(collected) == [(number, str(number)) for number in range(500)]
 
 
 def test_async_batches_in_tasks_return_each_result_once(fake: FakeDub, url: str) -> None:
     async def main(dub: AsyncDub) -> None:
-        taken, raised = await take_in_tasks(dub.customers.create_many(bodies(100)))
+        collected, raised = await take_in_tasks(dub.customers.create_many(bodies(100)))
         assert raised == []
-        assert sorted(c.id for c in taken) == sorted(c.id for c in fake.customers)
-        ids = [customer.id for customer in taken]
-        taken, raised = await take_in_tasks(amap_unordered(dub.customers.get, ids))
+        assert sorted(c.id for c in collected) == sorted(c.id for c in fake.customers)
+        ids = [customer.id for customer in collected]
+        collected, raised = await take_in_tasks(amap_unordered(dub.customers.get, ids))
         assert raised == []
-        assert sorted(given for given, _ in taken) == sorted(ids)
-        assert all(given == customer.id for given, customer in taken)
+        assert sorted(given for given, _ in collected) == sorted(ids)
+        assert all(given == customer.id for given, customer in collected)
 
     run_async(url, main)
 
@@ -220,15 +220,15 @@ def test_cancelled_task_of_a_shared_async_batch_loses_no_result() -> None:
 
     async def main() -> None:
         results = amap_unordered(call, items(), workers=3)
-        taken: list[Any] = []
-        while len(taken) < 20:
+        collected: list[Any] = []
+        while len(collected) < 20:
             waiting = asyncio.ensure_future(anext(results))
             await asyncio.sleep(0.004)
             if waiting.done() or not waiting.cancel():
-                taken.append(await waiting)
+                collected.append(await waiting)
             else:
                 await asyncio.wait({waiting})
-        assert sorted(taken) == [(number, number) for number in range(20)]
+        assert sorted(collected) == [(number, number) for number in range(20)]
         with pytest.raises(StopAsyncIteration):
             await anext(results)
 
@@ -240,17 +240,17 @@ def test_cancelled_async_create_many_loses_no_result(fake: FakeDub, url: str) ->
 
     async def main(dub: AsyncDub) -> None:
         results = dub.customers.create_many(bodies(30), workers=3)
-        taken: list[Any] = []
+        collected: list[Any] = []
         cancelled = 0
-        while len(taken) < 30:
+        while len(collected) < 30:
             waiting = asyncio.ensure_future(anext(results))
             await asyncio.wait({waiting}, timeout=0.01)
             if waiting.cancel():
                 cancelled += 1
                 await asyncio.wait({waiting})
             else:
-                taken.append(await waiting)
-        assert [c.external_id for c in taken] == [f"user_{number}" for number in range(30)]
+                collected.append(await waiting)
+        assert [c.external_id for c in collected] == [f"user_{number}" for number in range(30)]
         assert cancelled > 5
 
     run_async(url, main)
@@ -276,9 +276,9 @@ def test_closing_a_batch_ends_the_thread_that_waits_for_a_result() -> None:
         sleeping.set()
         time.sleep(0.001)
 
-    patient = RetryConfig("backoff", BackoffStrategy(500, 8_000, 2.0, 7_200_000), True)
+    long_deadline = RetryConfig("backoff", BackoffStrategy(500, 8_000, 2.0, 7_200_000), True)
     clock = Clock(sleep=sleep)
-    with Dub("dub_test", client=fake.session(), clock=clock, retry_config=patient) as dub:
+    with Dub("dub_test", client=fake.session(), clock=clock, retry_config=long_deadline) as dub:
         results = map_unordered(lambda _: dub.customers.list(), range(100), workers=2)
         ended: list[Any] = []
         consumer = threading.Thread(target=lambda: ended.extend(take_in_threads(results)))
@@ -308,7 +308,7 @@ def test_closing_an_async_batch_ends_a_task_waiting_for_a_result() -> None:
 
 def test_threads_with_faults_process_each_customer_once(fake: FakeDub, url: str) -> None:
     fake.faults.randomly(UNRELIABLE, seed=11)
-    with Dub("dub_test", server_url=url, clock=IMPATIENT, retry_budget=None) as dub:
+    with Dub("dub_test", server_url=url, clock=NO_WAITS, retry_budget=None) as dub:
         created, raised = take_in_threads(dub.customers.create_many(bodies(300)))
         assert raised == []
         everyone = sorted(c.id for c in created)
@@ -336,7 +336,7 @@ def test_tasks_with_faults_process_each_customer_once(fake: FakeDub, url: str) -
         assert sorted(result.id for result in deleted) == everyone
         assert not fake.customers
 
-    run_async(url, main, clock=IMPATIENT, retry_budget=None)
+    run_async(url, main, clock=NO_WAITS, retry_budget=None)
 
 
 def test_unreferenced_async_batch_leaves_no_task() -> None:

@@ -34,20 +34,20 @@ class Awaited:
 
         return call
 
-    def _done(self, made: Any) -> Any:
-        if inspect.isawaitable(made):
-            return self._page(self.loop.run_until_complete(made))
-        if hasattr(made, "__anext__"):
-            return self._each(made)
-        return made
+    def _done(self, result: Any) -> Any:
+        if inspect.isawaitable(result):
+            return self._page(self.loop.run_until_complete(result))
+        if hasattr(result, "__anext__"):
+            return self._each(result)
+        return result
 
     def _page(self, value: Any) -> Any:
         return Page(self, value) if hasattr(value, "has_next") else value
 
-    def _each(self, made: Any) -> Iterator[Any]:
+    def _each(self, result: Any) -> Iterator[Any]:
         while True:
             try:
-                yield self.loop.run_until_complete(anext(made))
+                yield self.loop.run_until_complete(anext(result))
             except StopAsyncIteration:
                 return
 
@@ -122,9 +122,9 @@ def make(request: pytest.FixtureRequest, fake: FakeDub, skips: Skips) -> Iterato
             stack.callback(lambda: loop.run_until_complete(consumer.aclose()))
             return Awaited(loop, consumer)
 
-        made: Any = make
-        made.stub = _awaited if request.param == "async" else lambda function: function
-        yield made
+        result: Any = make
+        result.stub = _awaited if request.param == "async" else lambda function: function
+        yield result
 
 
 def _awaited(function: Callable[..., Any]) -> Callable[..., Any]:

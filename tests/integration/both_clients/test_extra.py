@@ -154,8 +154,10 @@ def test_create_with_extra_body_and_lost_response_creates_once(
     fake: FakeDub, customers: Any
 ) -> None:
     fake.faults.add(faults.DropAfter(), method="POST")
-    made = customers.create({**BODY, "name": "Ada"}, extra_body={"newField": 1})
-    assert [customer.id for customer in fake.customers if customer.external_id == "1"] == [made.id]
+    created = customers.create({**BODY, "name": "Ada"}, extra_body={"newField": 1})
+    assert [customer.id for customer in fake.customers if customer.external_id == "1"] == [
+        created.id
+    ]
     fake.faults.add(faults.DropAfter(), method="POST")
     with pytest.raises(errors.Conflict):
         customers.create({**BODY, "name": "Bo"}, extra_body={"newField": 1})
@@ -176,18 +178,18 @@ def test_extra_query_is_sent_by_a_subclass_endpoint(fake: FakeDub, make: Any) ->
     def search(self: Any, country: str | None = None, **options: Any) -> Any:
         raise NotImplementedError
 
-    mine = make({"rename": rename, "search": search}, retry_config=RetryConfig())
-    mine.rename("ext_0", "Ada", extra_body={"a": 1}, extra_query={"b": "2"})
+    client = make({"rename": rename, "search": search}, retry_config=RetryConfig())
+    client.rename("ext_0", "Ada", extra_body={"a": 1}, extra_query={"b": "2"})
     assert bodies(fake) == [{"name": "Ada", "a": 1}]
     assert fake.requests[-1].query == {"b": "2"}
-    mine.search(extra_query={"b": "2"})
+    client.search(extra_query={"b": "2"})
     assert fake.requests[-1].query == {"b": "2", "static": "1"}
     sent = len(fake.requests)
     for call in (
-        lambda: mine.rename("ext_0", "Ada", extra_body={"name": "Bo"}),
-        lambda: mine.search(extra_query={"country": "GB"}),
-        lambda: mine.search(extra_query={"static": "2"}),
-        lambda: mine.search(extra_body={"a": 1}),
+        lambda: client.rename("ext_0", "Ada", extra_body={"name": "Bo"}),
+        lambda: client.search(extra_query={"country": "GB"}),
+        lambda: client.search(extra_query={"static": "2"}),
+        lambda: client.search(extra_body={"a": 1}),
     ):
         with pytest.raises(ValueError, match=r"^extra_"):
             call()

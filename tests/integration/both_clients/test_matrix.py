@@ -18,14 +18,14 @@ def test_post_after_a_503_is_retried_and_applied_once(
     fake: FakeDub, customers: Any, carried_out: bool
 ) -> None:
     fake.faults.add(faults.Status(503, carried_out=carried_out))
-    made = customers.create(BODY)
-    assert [customer.id for customer in fake.customers] == [made.id]
+    created = customers.create(BODY)
+    assert [customer.id for customer in fake.customers] == [created.id]
 
 
 def test_post_after_a_dropped_connection_is_applied_once(fake: FakeDub, customers: Any) -> None:
     fake.faults.add(faults.DropAfter())
-    made = customers.create(BODY)
-    assert [customer.id for customer in fake.customers] == [made.id]
+    created = customers.create(BODY)
+    assert [customer.id for customer in fake.customers] == [created.id]
 
 
 @pytest.mark.parametrize("form", ["seconds", "http_date", "unix", "unix_ms"])
@@ -60,5 +60,5 @@ def test_silent_server_raises_a_picklable_timeout(
         return caught.value
 
     error = repeat_measurement(timed_out_error, lambda error: error.sent)
-    twin = pickle.loads(pickle.dumps(error))
-    assert (type(twin), str(twin), twin.sent) == (type(error), str(error), True)
+    copied = pickle.loads(pickle.dumps(error))
+    assert (type(copied), str(copied), copied.sent) == (type(error), str(error), True)

@@ -14,12 +14,12 @@ from dub_uplink.testing import FakeDub, faults
 def test_create_get_update_list_and_delete_return_the_customer(
     fake: FakeDub, customers: Any
 ) -> None:
-    made = customers.create(request={"external_id": "a/ü?", "name": "Ada", "country": "GB"})
-    assert isinstance(made, Customer)
-    assert customers.get("ext_a/ü?") == made == customers.get({"id": made.id})
-    assert customers.update(id=made.id, request_body={"name": None}).name != "Ada"
-    assert [c.id for c in customers.list(country="GB")] == [made.id]
-    assert customers.delete(id="ext_a/ü?").id == made.id
+    created = customers.create(request={"external_id": "a/ü?", "name": "Ada", "country": "GB"})
+    assert isinstance(created, Customer)
+    assert customers.get("ext_a/ü?") == created == customers.get({"id": created.id})
+    assert customers.update(id=created.id, request_body={"name": None}).name != "Ada"
+    assert [c.id for c in customers.list(country="GB")] == [created.id]
+    assert customers.delete(id="ext_a/ü?").id == created.id
     assert not fake.customers
 
 
@@ -30,15 +30,19 @@ def test_create_get_update_list_and_delete_return_the_customer(
 def test_error_status_raises_the_error_class_of_the_status(
     fake: FakeDub, make: Any, status: int, cls: type[errors.APIStatusError]
 ) -> None:
-    body = b'{"error": {"code": "some_code", "message": "said so", "doc_url": "https://x"}}'
+    body = b'{"error": {"code": "some_code", "message": "details", "doc_url": "https://x"}}'
     fake.faults.add(faults.Status(status, body=body))
     with pytest.raises(errors.DubError) as caught:
         make(retry_config=None).get("cus_1")
     error = caught.value
     assert type(error) is cls
     assert isinstance(error, errors.APIStatusError)
-    assert (error.status_code, error.code, error.message) == (status, "some_code", "said so")
-    assert str(pickle.loads(pickle.dumps(error))) == str(error) == f"{status} some_code: said so"
+    assert (error.status_code, error.code, error.message) == (
+        status,
+        "some_code",
+        "details",
+    )
+    assert str(pickle.loads(pickle.dumps(error))) == str(error) == f"{status} some_code: details"
 
 
 @pytest.mark.parametrize(
@@ -124,8 +128,8 @@ def test_batch_returns_ordered_results_and_errors(fake: FakeDub, customers: Any)
     bodies: list[Any] = [{"external_id": str(n), "country": "GB"} for n in range(5)]
     bodies[4] = {"external_id": 4}
     results = list(customers.create_many(iter(bodies), workers=2))
-    kinds = [type(result).__name__ for result in results]
-    assert kinds == ["Customer", "Customer", "Conflict", "Customer", "ValueError"]
+    types = [type(result).__name__ for result in results]
+    assert types == ["Customer", "Customer", "Conflict", "Customer", "ValueError"]
     ids = ["ext_0", "ext_1", "cus_no"]
     deleted = [type(result).__name__ for result in customers.delete_many(ids)]
     assert deleted == ["DeleteCustomerResponseBody", "DeleteCustomerResponseBody", "NotFound"]
@@ -142,7 +146,7 @@ def test_subclass_endpoint_has_token_retries_and_errors(fake: FakeDub, make: Any
 
     fake.add(external_id="1")
     fake.faults.add(faults.Status(503))
-    mine = make({"raw": raw})
-    assert mine.raw("ext_1")["externalId"] == "1"
+    client = make({"raw": raw})
+    assert client.raw("ext_1")["externalId"] == "1"
     with pytest.raises(errors.NotFound):
-        mine.raw("ext_2")
+        client.raw("ext_2")

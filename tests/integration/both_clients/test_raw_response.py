@@ -59,9 +59,9 @@ def test_raw_response_parse_returns_the_result_of_the_call(
 
 
 def test_raw_create_and_delete_return_status_and_result(fake: FakeDub, raw: Any) -> None:
-    made = raw.create(BODY)
-    assert (made.status_code, made.parse().external_id) == (201, "1")
-    assert raw.delete(made.parse().id).parse().id == made.parse().id
+    created = raw.create(BODY)
+    assert (created.status_code, created.parse().external_id) == (201, "1")
+    assert raw.delete(created.parse().id).parse().id == created.parse().id
     assert not fake.customers
 
 
@@ -140,7 +140,7 @@ def test_with_raw_response_has_every_endpoint_of_the_client(cls: Any) -> None:
 
 def test_raw_write_with_lost_response_has_the_status_of_success(fake: FakeDub, raw: Any) -> None:
     fake.faults.add(faults.DropAfter(), method="POST")
-    made = raw.create(BODY)
+    created = raw.create(BODY)
     fake.faults.add(faults.DropAfter(), method="PATCH")
     renamed = raw.update("ext_1", {"external_id": "2"})
     fake.faults.add(faults.DropAfter(), method="DELETE")
@@ -150,7 +150,7 @@ def test_raw_write_with_lost_response_has_the_status_of_success(fake: FakeDub, r
         *("PATCH", "PATCH", "GET"),
         *("DELETE", "DELETE"),
     ]
-    responses = (made, renamed, deleted)
+    responses = (created, renamed, deleted)
     assert [response.status_code for response in responses] == [201, 200, 200]
     assert [response.attempts for response in responses] == [3, 3, 2]
     assert renamed.parse().external_id == "2"
@@ -162,11 +162,11 @@ def test_raw_write_with_lost_response_has_the_status_of_success(fake: FakeDub, r
 def test_raw_upsert_returns_the_response_of_the_last_request(
     fake: FakeDub, raw: Any, name: str
 ) -> None:
-    made = getattr(raw, name)(BODY)
+    created = getattr(raw, name)(BODY)
     again = getattr(raw, name)({**BODY, "name": "Bo"})
-    assert (made.status_code, again.status_code) == (201, 200)
+    assert (created.status_code, again.status_code) == (201, 200)
     assert again.parse().name == ("Bo" if name == "upsert" else "Ada")
-    assert again.parse().id == made.parse().id
+    assert again.parse().id == created.parse().id
     with pytest.raises(ValueError, match=rf"^{name}\(\)"):
         getattr(raw, name)({"country": "GB"})
 

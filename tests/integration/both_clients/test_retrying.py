@@ -28,8 +28,8 @@ def test_create_with_a_lost_response_is_applied_once(
     fake: FakeDub, customers: Any, fault: faults.Fault
 ) -> None:
     fake.faults.add(fault)
-    made = customers.create(BODY)
-    assert [c.id for c in fake.customers] == [made.id]
+    created = customers.create(BODY)
+    assert [c.id for c in fake.customers] == [created.id]
     assert [r.method for r in fake.requests] == ["POST", "POST", "GET"]
 
 
@@ -137,8 +137,8 @@ def test_writes_with_30_percent_failures_are_applied_once(fake: FakeDub, make: A
     customers = make(retry_budget=None)
     names = [f"user {n}" for n in range(150)]
     bodies = ({"external_id": name, "country": "GB"} for name in names)
-    made = list(customers.create_many(bodies, workers=8))
-    assert [type(result) for result in made] == [Customer] * len(names)
+    created = list(customers.create_many(bodies, workers=8))
+    assert [type(result) for result in created] == [Customer] * len(names)
     assert sorted(c.external_id for c in fake.customers) == sorted(names)
     gone = list(customers.delete_many(f"ext_{name}" for name in names))
     assert {type(result).__name__ for result in gone} == {"DeleteCustomerResponseBody"}

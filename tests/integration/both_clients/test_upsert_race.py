@@ -14,7 +14,7 @@ from dub_uplink import AsyncDub, CustomersConsumer, Dub, errors
 from dub_uplink.testing import FakeDub, faults
 from dub_uplink.utils import BackoffStrategy, RetryConfig
 
-QUICK = RetryConfig("backoff", BackoffStrategy(5, 50, 2.0, 60_000))
+SHORT_RETRIES = RetryConfig("backoff", BackoffStrategy(5, 50, 2.0, 60_000))
 BASE = FakeDub().base_url
 IDS = ["a", "b"]
 KEYS = ["ext_a", "ext_b"]
@@ -46,7 +46,7 @@ def test_upserts_in_threads_during_deletes_all_succeed() -> None:
     with (
         FakeDub() as fake,
         fake.serve() as url,
-        Dub(fake.token, server_url=url, retry_config=QUICK) as dub,
+        Dub(fake.token, server_url=url, retry_config=SHORT_RETRIES) as dub,
     ):
         ended = threading.Event()
 
@@ -79,7 +79,7 @@ def test_upserts_in_threads_during_deletes_all_succeed() -> None:
 
 def test_upserts_in_tasks_during_deletes_all_succeed() -> None:
     async def main(url: str) -> None:
-        async with AsyncDub("dub_test", server_url=url, retry_config=QUICK) as dub:
+        async with AsyncDub("dub_test", server_url=url, retry_config=SHORT_RETRIES) as dub:
 
             async def delete() -> None:
                 while True:

@@ -23,7 +23,7 @@ from dub_uplink import (
 )
 from dub_uplink.testing import FakeDub, faults
 
-QUICK = RetryConfig("backoff", BackoffStrategy(1, 2, 1.5, 60_000), True)
+SHORT_RETRIES = RetryConfig("backoff", BackoffStrategy(1, 2, 1.5, 60_000), True)
 
 
 def wrap(customers: Any, **options: Any) -> Any:
@@ -46,7 +46,7 @@ def test_with_options_without_retries_sends_one_request(fake: FakeDub, customers
 
 
 def test_call_retries_override_with_options_retries(fake: FakeDub, make: Any) -> None:
-    view = wrap(make(retry_config=None), retries=QUICK)
+    view = wrap(make(retry_config=None), retries=SHORT_RETRIES)
     fake.faults.add(faults.Status(503), times=3)
     with pytest.raises(errors.SDKError):
         view.count(retries=None)

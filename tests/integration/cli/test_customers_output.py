@@ -104,16 +104,16 @@ def test_json_output_is_lossless_and_printable_in_any_encoding(
 def test_column_widths_fit_the_limit_or_keep_one_column(
     sizes: list[tuple[int, int]], width: int
 ) -> None:
-    natural, floors = [n for n, _ in sizes], [f for _, f in sizes]
-    widths = fit_column_widths(natural, floors, width)
+    natural, minimums = [n for n, _ in sizes], [f for _, f in sizes]
+    widths = fit_column_widths(natural, minimums, width)
     assert sum(widths) + 2 * (len(widths) - 1) <= width or len(widths) == 1
-    columns = list(zip(widths, natural, floors, strict=False))
-    for width_of_column, wanted, floor in columns:
-        assert min(wanted, floor) <= width_of_column <= wanted
+    columns = list(zip(widths, natural, minimums, strict=False))
+    for width_of_column, wanted, minimum in columns:
+        assert min(wanted, minimum) <= width_of_column <= wanted
     # Shrink the widest column first: shrunk columns and other shrinkable columns end up equal.
-    giving = [got for got, wanted, floor in columns if got > min(wanted, floor)]
-    gave = [got for got, wanted, _ in columns if got < wanted]
-    assert not giving or not gave or max(giving) <= min(gave) + 1
+    shrinkable = [got for got, wanted, minimum in columns if got > min(wanted, minimum)]
+    shrunk = [got for got, wanted, _ in columns if got < wanted]
+    assert not shrinkable or not shrunk or max(shrinkable) <= min(shrunk) + 1
     if sum(natural) + 2 * (len(natural) - 1) <= width:
         assert widths == natural
 

@@ -139,7 +139,7 @@ def test_list_with_small_limit_requests_a_small_page(invoke: Invoke, live: Live)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (["--all", "--limit", "3"], "--all cannot be combined with --limit"),
         (
@@ -159,11 +159,11 @@ def test_list_with_small_limit_requests_a_small_page(invoke: Invoke, live: Live)
     ],
 )
 def test_list_with_an_invalid_option_sends_nothing(
-    invoke: Invoke, live: Live, arguments: list[str], told: str
+    invoke: Invoke, live: Live, arguments: list[str], expected: str
 ) -> None:
     done = invoke("customers", "list", *arguments)
     assert done.exit_code == 2
-    assert told in done.output
+    assert expected in done.output
     assert live[0].requests == []
 
 
@@ -201,14 +201,14 @@ def test_get_prints_existing_customers_and_reports_missing_ids(invoke: Invoke, l
     done = invoke("customers", "get", "ext_user_2", "nobody", "..", "ext_user_1", "-o", "jsonl")
     assert done.exit_code == 4
     shown = done.output.splitlines()
-    told = [line for line in shown if not line.startswith("{")]
-    assert [json.loads(line)["externalId"] for line in shown if line not in told] == [
+    errors_shown = [line for line in shown if not line.startswith("{")]
+    assert [json.loads(line)["externalId"] for line in shown if line not in errors_shown] == [
         "user_2",
         "user_1",
     ]
-    assert [line.split(":")[1].strip() for line in told] == ["nobody", ".."]
-    assert "404 not_found" in told[0]
-    assert "id must not be '..'" in told[1]
+    assert [line.split(":")[1].strip() for line in errors_shown] == ["nobody", ".."]
+    assert "404 not_found" in errors_shown[0]
+    assert "id must not be '..'" in errors_shown[1]
 
 
 @pytest.mark.parametrize("customer_id", ["", ".", "..", "count"])

@@ -106,7 +106,7 @@ def test_update_changes_only_the_given_fields(invoke: Invoke, live: Live) -> Non
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (["create", "--country", "GB"], "--external-id is missing"),
         (["create", "--external-id", "a\udceb"], "byte 0xeb at position 2 is not UTF-8"),
@@ -124,15 +124,15 @@ def test_update_changes_only_the_given_fields(invoke: Invoke, live: Live) -> Non
     ],
 )
 def test_write_command_with_an_invalid_option_sends_nothing(
-    invoke: Invoke, live: Live, arguments: list[str], told: str
+    invoke: Invoke, live: Live, arguments: list[str], expected: str
 ) -> None:
     done = invoke("customers", *arguments)
     assert (done.exit_code, live[0].requests) == (2, []), done.output
-    assert told in done.output
+    assert expected in done.output
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         (b"", "is not JSON"),
         (b"externalId: user_1", "is not JSON: Expecting value: line 1 column 1"),
@@ -145,14 +145,14 @@ def test_write_command_with_an_invalid_option_sends_nothing(
     ],
 )
 def test_from_file_without_a_customer_object_is_rejected(
-    invoke: Invoke, live: Live, tmp_path: Path, content: bytes, told: str
+    invoke: Invoke, live: Live, tmp_path: Path, content: bytes, expected: str
 ) -> None:
     file = tmp_path / "body"
     file.write_bytes(content)
     for arguments in (["--from-file", str(file)], ["--from-file", "-"]):
         done = invoke("customers", "create", *arguments, input=content)
         assert (done.exit_code, live[0].requests) == (2, []), done.output
-        assert told in done.output
+        assert expected in done.output
 
 
 def test_from_file_that_cannot_be_read_is_rejected(

@@ -130,17 +130,17 @@ def test_recorded_request_is_sent_or_rejected_by_the_client(
     token = request.get("headers", {}).get("Authorization", "Bearer dub_test")
     token = token.removeprefix("Bearer ")
     with CustomersConsumer(token, server_url=server.url, retry_config=None) as customers:
-        asked = call(request, customers) if "body" not in request else None
+        client_call = call(request, customers) if "body" not in request else None
         if handling(request) == "refused":
-            assert asked is not None
+            assert client_call is not None
             with pytest.raises((ValueError, TypeError)):
-                asked()
+                client_call()
             assert server.received == []
         elif handling(request) == "sent":
-            assert asked is not None
+            assert client_call is not None
             fails = recorded["status"] >= 400
             with pytest.raises(errors.APIStatusError) if fails else contextlib.nullcontext():
-                asked()
+                client_call()
             assert len(server.received) == 1
             sent = server.received[0]
             assert sent.method == request["method"]
@@ -212,14 +212,14 @@ def test_recorded_response_returns_a_model_or_raises_an_error(
             return
         with pytest.raises(errors.APIStatusError) as caught:
             calls[method]()
-    error, said = caught.value, recorded["json"]["error"]
+    error, detail = caught.value, recorded["json"]["error"]
     assert type(error) is CLASSES[recorded["status"]]
     assert error.status_code == recorded["status"]
-    assert (error.code, error.doc_url) == (said["code"], said["doc_url"])
-    assert error.message == said["message"]
-    assert error.data == errors.ErrorData(errors.ErrorDetail(**said))
+    assert (error.code, error.doc_url) == (detail["code"], detail["doc_url"])
+    assert error.message == detail["message"]
+    assert error.data == errors.ErrorData(errors.ErrorDetail(**detail))
     assert json.loads(error.body) == recorded["json"]
-    assert str(error) == f"{recorded['status']} {said['code']}: {said['message']}"
+    assert str(error) == f"{recorded['status']} {detail['code']}: {detail['message']}"
 
 
 def test_each_recorded_error_status_has_an_error_class() -> None:

@@ -31,7 +31,7 @@ def cut(whole: bytes, missing: int = 5) -> bytes:
 
 
 FAILURES = [
-    pytest.param(b"", "close", id="closed without an answer"),
+    pytest.param(b"", "close", id="closed without a response"),
     pytest.param(b"", "reset", id="reset"),
     pytest.param(b"HTTP/1.1 200 O", "close", id="cut in the status line"),
     pytest.param(b"HTTP/1.1 200 OK\r\nContent-Le", "reset", id="reset in the headers"),

@@ -27,9 +27,9 @@ def tallies() -> Any:
     return storm.run(SIZE, factor=1.0, clock=Clock(sleep=lambda seconds: None), seed=2026)
 
 
-@pytest.mark.parametrize("kind", ["creates", "updates", "deletes"])
-def test_writes_under_random_faults_are_each_applied_once(tallies: Any, kind: str) -> None:
-    tally = tallies[kind]
+@pytest.mark.parametrize("operation", ["creates", "updates", "deletes"])
+def test_writes_under_random_faults_are_each_applied_once(tallies: Any, operation: str) -> None:
+    tally = tallies[operation]
     assert tally.clean, tally
     assert tally.calls == SIZE
     assert tally.requests > SIZE * 1.3
@@ -69,11 +69,11 @@ def test_retries_under_faults_add_at_most_the_expected_requests(
 def test_storm_benchmark_report_lists_tables_and_failures(tallies: Any) -> None:
     bad = {**tallies, "creates": dataclasses.replace(tallies["creates"], lost=1)}
     loads = [load.measure(1.0, 300, budget=True)]
-    made = report.Report(None, tallies, loads)
-    assert made.failures() == []
+    rendered = report.Report(None, tallies, loads)
+    assert rendered.failures() == []
     assert report.Report(None, bad, loads).failures() == ["storm: creates"]
     for show in (report.as_text, report.as_rst):
-        text = "\n".join(map(show, made.tables()))
+        text = "\n".join(map(show, rendered.tables()))
         assert "duplicate writes" in text
         assert "1.33" in text
-    assert made.as_json()["storm"]["creates"]["calls"] == SIZE
+    assert rendered.as_json()["storm"]["creates"]["calls"] == SIZE

@@ -30,14 +30,14 @@ def test_error_attempts_and_elapsed_survive_pickling(
     error = caught.value
     assert error.attempts == len(fake.requests) > 1
     assert error.elapsed == pytest.approx(timeline.elapsed)
-    for twin in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):
-        assert type(twin) is type(error)
-        assert (twin.attempts, twin.elapsed, str(twin)) == (
+    for copied in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):
+        assert type(copied) is type(error)
+        assert (copied.attempts, copied.elapsed, str(copied)) == (
             error.attempts,
             error.elapsed,
             str(error),
         )
-        assert twin.retry_after == error.retry_after
+        assert copied.retry_after == error.retry_after
     assert error.elapsed > 1
     assert f"{error.attempts} attempts in " in str(error)
 

@@ -60,11 +60,11 @@ def count_correct(customers: CustomersConsumer, count: int) -> int:
 
 
 @pytest.mark.promise("fork-shares-no-connection")
-@pytest.mark.parametrize("kind", CLIENTS)
+@pytest.mark.parametrize("variant", CLIENTS)
 def test_parent_and_children_never_share_a_connection(
-    recording_server: RecordingServer, forked: Forked, connect: Any, kind: str
+    recording_server: RecordingServer, forked: Forked, connect: Any, variant: str
 ) -> None:
-    customers = connect(recording_server.url, client=CLIENTS[kind]())
+    customers = connect(recording_server.url, client=CLIENTS[variant]())
     assert count_correct(customers, 2) == 2  # its connection is in the pool
     children = [forked(lambda: count_correct(customers, 30)) for _ in range(3)]
     assert count_correct(customers, 30) == 30
@@ -167,14 +167,14 @@ def test_lock_held_during_fork_does_not_block_the_child(
         assert forked(child).result() == 2
 
 
-@pytest.mark.parametrize("kind", ["ordered", "unordered"])
+@pytest.mark.parametrize("variant", ["ordered", "unordered"])
 def test_batch_started_before_fork_raises_in_the_child(
-    recording_server: RecordingServer, forked: Forked, connect: Any, kind: str
+    recording_server: RecordingServer, forked: Forked, connect: Any, variant: str
 ) -> None:
     customers = connect(recording_server.url)
     ids = (f"cus_{n}" for n in range(6))
     results: Iterator[Any]
-    if kind == "ordered":
+    if variant == "ordered":
         results = customers.delete_many(ids, workers=2)
     else:
         results = (result for _, result in map_unordered(customers.get, ids, workers=2))
@@ -188,7 +188,7 @@ def test_batch_started_before_fork_raises_in_the_child(
     assert "started in another process" in forked(child).result()
     found = [first, *(result.id for result in results)]
     assert sorted(found) == [f"cus_{n}" for n in range(6)]
-    assert found == sorted(found) or kind == "unordered"
+    assert found == sorted(found) or variant == "unordered"
 
 
 def test_async_client_unused_before_fork_works_in_each_process(

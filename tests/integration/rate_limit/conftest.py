@@ -80,22 +80,22 @@ class Driven:
         self.consumer = consumer
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self.consumer, name)
-        if not callable(found):
-            return found
+        attribute = getattr(self.consumer, name)
+        if not callable(attribute):
+            return attribute
 
         def call(*args: Any, **options: Any) -> Any:
-            made = found(*args, **options)
-            if inspect.isawaitable(made):
-                return self.loop.run_until_complete(made)
-            return self._each(made) if hasattr(made, "__anext__") else made
+            result = attribute(*args, **options)
+            if inspect.isawaitable(result):
+                return self.loop.run_until_complete(result)
+            return self._each(result) if hasattr(result, "__anext__") else result
 
         return call
 
-    def _each(self, made: Any) -> Iterator[Any]:
+    def _each(self, result: Any) -> Iterator[Any]:
         with contextlib.suppress(StopAsyncIteration):
             while True:
-                yield self.loop.run_until_complete(anext(made))
+                yield self.loop.run_until_complete(anext(result))
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -230,30 +230,32 @@ class Forwarder:
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
-                near, _ = self._listener.accept()
+                client_socket, _ = self._listener.accept()
                 try:
-                    far = socket.create_connection(("127.0.0.1", self.port))
+                    server_socket = socket.create_connection(("127.0.0.1", self.port))
                 except OSError:
-                    near.close()
+                    client_socket.close()
                     continue
-                self._open += [near, far]
-                threading.Thread(target=self._forward, args=(near, far), daemon=True).start()
+                self._open += [client_socket, server_socket]
+                threading.Thread(
+                    target=self._forward, args=(client_socket, server_socket), daemon=True
+                ).start()
 
-    def _forward(self, near: socket.socket, far: socket.socket) -> None:
-        with contextlib.suppress(OSError), near, far:
+    def _forward(self, client_socket: socket.socket, server_socket: socket.socket) -> None:
+        with contextlib.suppress(OSError), client_socket, server_socket:
             while True:
-                for source in select.select([near, far], [], [])[0]:
+                for source in select.select([client_socket, server_socket], [], [])[0]:
                     data = source.recv(65_536)
                     if not data:
                         return
                     if self.swallow:
                         continue
-                    if source is near and near in self._replies:
-                        near.sendall(self._replies[near])
+                    if source is client_socket and client_socket in self._replies:
+                        client_socket.sendall(self._replies[client_socket])
                         continue
-                    if source is far:
+                    if source is server_socket:
                         time.sleep(self.delay)
-                    (far if source is near else near).sendall(data)
+                    (server_socket if source is client_socket else client_socket).sendall(data)
 
     def reply(self, error: str) -> None:
         """Respond to each command on the connections that are open with an error."""
@@ -278,9 +280,9 @@ def forwarder() -> Iterator[Callable[[int], Forwarder]]:
     with contextlib.ExitStack() as stack:
 
         def make(port: int) -> Forwarder:
-            made = Forwarder(port)
-            stack.callback(made.close)
-            return made
+            started = Forwarder(port)
+            stack.callback(started.close)
+            return started
 
         yield make
 

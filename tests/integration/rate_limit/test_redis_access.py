@@ -35,14 +35,14 @@ def storage_responds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def limit_on() -> Iterator[Callable[..., RateLimit]]:
-    made: list[RateLimit] = []
+    created: list[RateLimit] = []
 
     def make(url: str) -> RateLimit:
-        made.append(RateLimit(10, 60.0, storage=url))
-        return made[-1]
+        created.append(RateLimit(10, 60.0, storage=url))
+        return created[-1]
 
     yield make
-    for limit in made:
+    for limit in created:
         limit.close()
 
 

@@ -37,14 +37,14 @@ def token() -> str:
 @pytest.fixture
 def shared(redis: Any) -> Iterator[Callable[..., RateLimit]]:
     """Make rate limits in the Redis that all tests share."""
-    made: list[RateLimit] = []
+    created: list[RateLimit] = []
 
     def make(limit: int, per: Any = 1.0, **settings: Any) -> RateLimit:
-        made.append(RateLimit(limit, per, storage=redis.url, **settings))
-        return made[-1]
+        created.append(RateLimit(limit, per, storage=redis.url, **settings))
+        return created[-1]
 
     yield make
-    for limit in made:
+    for limit in created:
         limit.close()
 
 

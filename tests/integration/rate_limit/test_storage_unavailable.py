@@ -46,14 +46,14 @@ def storage_responds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def limit_on() -> Iterator[Callable[..., RateLimit]]:
-    made: list[RateLimit] = []
+    created: list[RateLimit] = []
 
     def make(url: str, limit: int = 1_000, per: float = 60.0) -> RateLimit:
-        made.append(RateLimit(limit, per, storage=url))
-        return made[-1]
+        created.append(RateLimit(limit, per, storage=url))
+        return created[-1]
 
     yield make
-    for limit in made:
+    for limit in created:
         limit.close()
 
 

@@ -159,8 +159,8 @@ def test_limit_above_the_server_limit_is_lowered_with_a_warning(
             with pytest.raises(errors.NotFound):
                 client.get("ext_2")  # its response has the limit of the server
     assert [request.status for request in fake.requests].count(429) == 1
-    [said] = caplog.messages
-    assert said.startswith(
+    [message] = caplog.messages
+    assert message.startswith(
         "rate limit: the server allows 5 requests in its window, the client is configured with"
     )
 

@@ -47,7 +47,7 @@ def _reaching(kind: str, token: str) -> Iterator[Reach]:
         loop = asyncio.new_event_loop()
         stack.callback(loop.close)
 
-        async def made() -> Any:
+        async def make_client() -> Any:
             return client()
 
         def make(url: str, **settings: Any) -> Any:
@@ -56,7 +56,7 @@ def _reaching(kind: str, token: str) -> Iterator[Reach]:
             if not is_async:
                 settings.setdefault("client", client())
                 return stack.enter_context(classes[0](**settings))
-            settings.setdefault("client", loop.run_until_complete(made()))
+            settings.setdefault("client", loop.run_until_complete(make_client()))
             consumer = classes[1](**settings)
             stack.callback(lambda: loop.run_until_complete(consumer.aclose()))
             if settings["client"] is not None:

@@ -40,8 +40,8 @@ def test_any_id_is_rejected_or_sent_as_one_path_segment(
     @example("%2e%2e", CALLS[0])
     @example("/", CALLS[1])
     @example("ext_\n\x00\x7f\u2028", CALLS[1])
-    def holds(customer_id: str, made: tuple[str, Any]) -> None:
-        method, call = made
+    def check(customer_id: str, method_and_call: tuple[str, Any]) -> None:
+        method, call = method_and_call
         before = len(server.received)
         try:
             call(customers, customer_id)
@@ -57,7 +57,7 @@ def test_any_id_is_rejected_or_sent_as_one_path_segment(
         assert segment not in (".", "..")
         assert unquote_to_bytes(segment) == customer_id.encode()
 
-    holds()
+    check()
 
 
 #: URLs of valid and invalid parts.

@@ -123,13 +123,13 @@ def test_any_body_parses_or_raises_dub_error(serving: Any, reach: Any, http_resp
     @settings(max_examples=20)
     @given(BODIES, st.sampled_from([200, 201, 206, 300, 304, 400, 404, 429, 500, 599, 999]), TYPES)
     @example(b'{"id": "cus_1"}', 200, "application/json")
-    def holds(body: bytes, status: int, content_type: str) -> None:
+    def check(body: bytes, status: int, content_type: str) -> None:
         server.play(http_response(status, body, {"Content-Type": content_type}))
         outcome(customers.list)
         outcome(lambda: customers.get("cus_1"))
         outcome(lambda: customers.delete("cus_1"))
 
-    holds()
+    check()
 
 
 @pytest.mark.promise("bodies-are-values-or-errors")
@@ -155,11 +155,11 @@ def test_any_bytes_instead_of_http_raise_dub_error(serving: Any, reach: Any, ste
     @example(b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n[]")
     @example(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n[]\r\n")
     @example(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 99 + b"\r\n")
-    def holds(raw: bytes) -> None:
+    def check(raw: bytes) -> None:
         server.play(step(raw, "close"))
         outcome(customers.list)
 
-    holds()
+    check()
 
 
 @pytest.mark.promise("record-count-is-bounded")

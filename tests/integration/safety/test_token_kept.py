@@ -154,9 +154,9 @@ class Tunnel:
 
 @pytest.fixture
 def tunnel() -> Iterator[Tunnel]:
-    made = Tunnel()
-    yield made
-    made.close()
+    proxy = Tunnel()
+    yield proxy
+    proxy.close()
 
 
 @pytest.mark.promise("proxies-see-no-token")
@@ -228,7 +228,7 @@ def test_http_headers_are_sent_unchanged_or_rejected(serving: Any, reach: Any, t
     @example({"X-A\r\nAuthorization": "other"})
     @example({"authorization ": "other"})
     @example({"X-A": "é"})
-    def holds(headers: dict[str, str]) -> None:
+    def check(headers: dict[str, str]) -> None:
         before = len(server.received)
         try:
             customers.list(http_headers=headers)
@@ -245,4 +245,4 @@ def test_http_headers_are_sent_unchanged_or_rejected(serving: Any, reach: Any, t
             arrived = sent.headers[name.lower()]
             assert value in (arrived, arrived.encode("latin-1").decode("utf-8", "replace"))
 
-    holds()
+    check()

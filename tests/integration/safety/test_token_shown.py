@@ -60,8 +60,8 @@ def test_failures_hide_the_token(
     server = serving(raw=RESPONSES.get(name, b""))
     if name == "refused":
         server.close()
-    patience = 100 if name == "timeout" else 20_000
-    customers = reach(server.url, timeout_ms=patience)
+    timeout_ms = 100 if name == "timeout" else 20_000
+    customers = reach(server.url, timeout_ms=timeout_ms)
     with pytest.raises(errors.DubError) as caught:
         customers.get("cus_1", http_headers={"X-Trace": "1"})
     error = caught.value
@@ -93,10 +93,10 @@ def test_exception_of_a_response_handler_hides_the_token(
     """The exception comes from an endpoint reader, ``on_retry``, a session hook or an adapter."""
 
     def session(**hooks: Any) -> requests.Session:
-        made = requests.Session()
-        made.hooks.update(hooks)
-        request.addfinalizer(made.close)
-        return made
+        created = requests.Session()
+        created.hooks.update(hooks)
+        request.addfinalizer(created.close)
+        return created
 
     class Broken(HTTPAdapter):
         def send(self, *args: Any, **kwargs: Any) -> Any:
@@ -136,7 +136,7 @@ NARROW = (socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
 
 
 class UnreadingServer:
-    """A server that accepts a connection and reads nothing; ``taken`` is set by a connection."""
+    """A server that accepts a connection and reads nothing; ``accepted`` is set by a connection."""
 
     def __init__(self) -> None:
         self._listener = socket.socket()
@@ -144,14 +144,14 @@ class UnreadingServer:
         self._listener.bind(("127.0.0.1", 0))
         self._listener.listen()
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self.taken = threading.Event()
+        self.accepted = threading.Event()
         self._sockets: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
         sock, _ = self._listener.accept()
         self._sockets.append(sock)
-        self.taken.set()
+        self.accepted.set()
 
     def close(self) -> None:
         for sock in (*self._sockets, self._listener):
@@ -183,7 +183,7 @@ def test_cancelled_task_hides_the_token(
             AsyncDub(token, server_url=server.url, client=session) as dub,
         ):
             task = asyncio.ensure_future(dub.customers.list(http_headers=headers))
-            while not server.taken.is_set():
+            while not server.accepted.is_set():
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.05)
             task.cancel()

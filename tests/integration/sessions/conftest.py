@@ -45,10 +45,10 @@ def connect_async(loop: asyncio.AbstractEventLoop, token: str) -> Iterator[Calla
     with contextlib.ExitStack() as stack:
 
         def make(url: str, client: Callable[[], Any] = lambda: None, **settings: Any) -> Driven:
-            async def made() -> Any:
+            async def make_session() -> Any:
                 return client()
 
-            session = loop.run_until_complete(made())
+            session = loop.run_until_complete(make_session())
             settings = {"retry_config": None, **settings}
             consumer = AsyncCustomersConsumer(token, server_url=url, client=session, **settings)
             if session is not None:

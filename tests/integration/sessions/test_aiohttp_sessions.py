@@ -13,7 +13,7 @@ import pytest
 
 from dub_uplink import BackoffStrategy, RetryConfig, errors
 
-QUICK = RetryConfig("backoff", BackoffStrategy(1, 5, 1.5, 3_000), True)
+SHORT_RETRIES = RetryConfig("backoff", BackoffStrategy(1, 5, 1.5, 3_000), True)
 BODY = {"external_id": "u", "country": "GB"}
 CUSTOMER = b'{"id": "cus_1", "name": "Ada"}'
 MISSING = '{"error": {"code": "not_found", "message": "No."}}'
@@ -52,7 +52,7 @@ def test_aiohttp_error_in_a_trace_callback_keeps_the_success(
 ) -> None:
     server = serving(201, CUSTOMER)
     session = traced(on_request_end=raising(error))
-    dub = connect_async(server.url, client=session, retry_config=QUICK)
+    dub = connect_async(server.url, client=session, retry_config=SHORT_RETRIES)
     assert dub.create(BODY).id == "cus_1"
     assert len(server.received) == 1
 
@@ -66,7 +66,7 @@ def test_exception_in_a_trace_callback_keeps_the_error_status(
     server = serving(404, MISSING)
     session = traced(on_request_end=raising(error))
     with pytest.raises(errors.NotFound):
-        connect_async(server.url, client=session, retry_config=QUICK).get("x")
+        connect_async(server.url, client=session, retry_config=SHORT_RETRIES).get("x")
     assert len(server.received) == 1
 
 
@@ -74,7 +74,7 @@ def test_user_exception_in_a_trace_callback_is_raised(serving: Any, connect_asyn
     server = serving(201, CUSTOMER)
     session = traced(on_request_end=raising(KeyError("own")))
     with pytest.raises(KeyError, match="own"):
-        connect_async(server.url, client=session, retry_config=QUICK).create(BODY)
+        connect_async(server.url, client=session, retry_config=SHORT_RETRIES).create(BODY)
     assert len(server.received) == 1
 
 
@@ -84,7 +84,7 @@ def test_trace_callback_exception_does_not_hide_a_redirect(
     server = serving(307, "", {"Location": "/elsewhere"})
     session = traced(on_request_end=raising(KeyError("own")))
     with pytest.raises(errors.SDKError, match="redirects to '/elsewhere'"):
-        connect_async(server.url, client=session, retry_config=QUICK).create(BODY)
+        connect_async(server.url, client=session, retry_config=SHORT_RETRIES).create(BODY)
 
 
 @pytest.mark.parametrize("failure", ["refused", "timeout"])
@@ -107,7 +107,7 @@ def test_sleeping_trace_callback_after_a_response_is_cancelled(
     server = serving(201, CUSTOMER)
     session = traced(on_request_end=sleep_long)
     started = time.monotonic()
-    dub = connect_async(server.url, client=session, timeout_ms=200, retry_config=QUICK)
+    dub = connect_async(server.url, client=session, timeout_ms=200, retry_config=SHORT_RETRIES)
     assert dub.create(BODY).id == "cus_1"
     assert time.monotonic() - started < 3
     assert len(server.received) == 1
@@ -159,7 +159,7 @@ def test_invalid_session_header_is_reported_as_unsent(serving: Any, connect_asyn
     dub = connect_async(
         server.url,
         client=lambda: aiohttp.ClientSession(headers={"X-Key": "a\nb"}),
-        retry_config=QUICK,
+        retry_config=SHORT_RETRIES,
     )
     with pytest.raises(errors.APIConnectionError, match="the request is invalid") as caught:
         dub.create(BODY)

@@ -20,7 +20,7 @@ URL = "https://api.dub.co/customers"
 CREATED = {"id": "cus_1", "externalId": "user_1", "name": "Ada"}
 REFUSED = {"error": {"code": "not_found", "message": "No such customer."}}
 REQUEST = {"external_id": "user_1", "country": "GB"}
-QUICK = RetryConfig("backoff", BackoffStrategy(1, 5, 1.5, 3_000), True)
+SHORT_RETRIES = RetryConfig("backoff", BackoffStrategy(1, 5, 1.5, 3_000), True)
 
 
 def create_and_get(customers: Any) -> None:
@@ -39,7 +39,7 @@ def failing(fake: FakeDub, served: str) -> str:
 
 def test_calls_under_responses_create_retry_and_raise() -> None:
     responses = pytest.importorskip("responses")
-    with responses.RequestsMock() as mock, Dub("dub_x", retry_config=QUICK) as dub:
+    with responses.RequestsMock() as mock, Dub("dub_x", retry_config=SHORT_RETRIES) as dub:
         mock.post(URL, status=503)
         mock.post(URL, json=CREATED, status=201)
         mock.get(f"{URL}/cus_none", json=REFUSED, status=404)
@@ -53,7 +53,7 @@ def test_calls_under_requests_mock_create_retry_and_raise(own: bool) -> None:
     session = None if own else requests.Session()
     with (
         requests_mock.Mocker(session=session) as mock,
-        Dub("dub_x", client=session, retry_config=QUICK) as dub,
+        Dub("dub_x", client=session, retry_config=SHORT_RETRIES) as dub,
     ):
         mock.post(URL, [{"status_code": 503}, {"json": CREATED, "status_code": 201}])
         mock.get(f"{URL}/cus_none", json=REFUSED, status_code=404)
@@ -69,7 +69,7 @@ def test_vcrpy_records_and_replays_calls(
     for _ in range(2):  # the second run replays the recording
         with (
             recorder.use_cassette("calls.yaml", allow_playback_repeats=False) as cassette,
-            Dub(token, server_url=failing, retry_config=QUICK) as dub,
+            Dub(token, server_url=failing, retry_config=SHORT_RETRIES) as dub,
         ):
             create_and_get(dub.customers)
     assert cassette.play_count == 3
@@ -80,7 +80,7 @@ def test_vcrpy_records_and_replays_calls(
 def test_calls_under_requests_cache_create_retry_and_raise(failing: str, token: str) -> None:
     requests_cache = pytest.importorskip("requests_cache")
     session = requests_cache.CachedSession(backend="memory")
-    with Dub(token, server_url=failing, client=session, retry_config=QUICK) as dub:
+    with Dub(token, server_url=failing, client=session, retry_config=SHORT_RETRIES) as dub:
         create_and_get(dub.customers)
         before = dub.customers.get("ext_user_1")
         dub.customers.update("ext_user_1", {"name": "Grace"})
@@ -96,7 +96,7 @@ def test_lookup_is_never_served_from_requests_cache(
     session = requests_cache.CachedSession(
         backend="memory", allowable_codes=(200, 404), cache_control=headers
     )
-    with Dub(token, server_url=served, client=session, retry_config=QUICK) as dub:
+    with Dub(token, server_url=served, client=session, retry_config=SHORT_RETRIES) as dub:
         with pytest.raises(errors.NotFound):
             dub.customers.get("ext_user_1")
         fake.faults.add(faults.DropAfter(), method="POST", times=1)
@@ -115,7 +115,7 @@ def test_write_is_never_served_from_requests_cache(fake: FakeDub, served: str, t
     session = requests_cache.CachedSession(
         backend="memory", allowable_methods=methods, allowable_codes=(200, 201, 404, 409)
     )
-    with Dub(token, server_url=served, client=session, retry_config=QUICK) as dub:
+    with Dub(token, server_url=served, client=session, retry_config=SHORT_RETRIES) as dub:
         for _ in range(2):
             dub.customers.create(request=REQUEST)
             dub.customers.update("ext_user_1", {"name": "Grace"})
@@ -128,7 +128,7 @@ def test_ensure_ignores_a_404_cached_by_requests_cache(
 ) -> None:
     requests_cache = pytest.importorskip("requests_cache")
     session = requests_cache.CachedSession(backend="memory", allowable_codes=(200, 404))
-    with Dub(token, server_url=served, client=session, retry_config=QUICK) as dub:
+    with Dub(token, server_url=served, client=session, retry_config=SHORT_RETRIES) as dub:
         with pytest.raises(errors.NotFound):
             dub.customers.get("ext_user_1")
         other = fake.add(external_id="user_1", country="GB")
@@ -218,7 +218,7 @@ def test_opentelemetry_traces_each_attempt(
     instrumentor.instrument(tracer_provider=tracing)
     try:
         client = None if own else requests.Session()
-        with Dub(token, server_url=failing, client=client, retry_config=QUICK) as dub:
+        with Dub(token, server_url=failing, client=client, retry_config=SHORT_RETRIES) as dub:
             create_and_get(dub.customers)
     finally:
         instrumentor.uninstrument()
@@ -235,7 +235,7 @@ def test_opentelemetry_traces_each_attempt_of_aiohttp(
     instrumentor.instrument(tracer_provider=tracing)
     try:
         make = (lambda: None) if own else aiohttp.ClientSession
-        create_and_get(connect_async(failing, client=make, retry_config=QUICK))
+        create_and_get(connect_async(failing, client=make, retry_config=SHORT_RETRIES))
     finally:
         instrumentor.uninstrument()
     assert spans_of(exporter) == EXPECTED
@@ -245,7 +245,7 @@ def test_calls_under_aioresponses_create_retry_and_raise(connect_async: Any) -> 
     aioresponses = pytest.importorskip("aioresponses").aioresponses
     if "stream_writer" in inspect.signature(aiohttp.ClientResponse).parameters:
         pytest.skip("aioresponses 0.7.9 cannot make a response of aiohttp 3.14")
-    customers = connect_async("https://api.dub.co", retry_config=QUICK)
+    customers = connect_async("https://api.dub.co", retry_config=SHORT_RETRIES)
     with aioresponses() as mock:
         mock.post(URL, status=503)
         mock.post(URL, status=201, payload=CREATED)

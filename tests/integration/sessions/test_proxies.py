@@ -13,7 +13,7 @@ import requests
 
 from dub_uplink import BackoffStrategy, RetryBudget, RetryConfig, errors
 
-QUICK = RetryConfig("backoff", BackoffStrategy(1, 2, 1.5, 300), True)
+SHORT_RETRIES = RetryConfig("backoff", BackoffStrategy(1, 2, 1.5, 300), True)
 #: Parts of the proxy URLs that no output may contain.
 SECRETS = ("us3r", "pa55w0rd")
 
@@ -27,7 +27,7 @@ def proxied(connect_both: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     def call(proxy: str, url: str = "https://dub.internal", **settings: Any) -> Any:
         monkeypatch.setenv("HTTPS_PROXY", proxy)
         monkeypatch.setenv("HTTP_PROXY", proxy)
-        settings = {"retry_config": QUICK, **settings}
+        settings = {"retry_config": SHORT_RETRIES, **settings}
         with pytest.raises(errors.APIConnectionError) as caught:
             connect_both(url, **settings).list()
         assert not [secret for secret in SECRETS if secret in str(caught.value)]
@@ -135,7 +135,7 @@ def test_proxy_407_to_a_plain_request_names_the_proxy(
     proxy = serving(407, "<p>Login</p>", {"Content-Type": "text/html"})
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     with pytest.raises(errors.SDKError, match=r"^407: the proxy rejected .* proxy's URL") as caught:
-        connect_both("http://dub.internal", retry_config=QUICK).list()
+        connect_both("http://dub.internal", retry_config=SHORT_RETRIES).list()
     assert caught.value.status_code == 407
     assert len(proxy.received) == 1
 
@@ -189,7 +189,7 @@ def test_async_client_rejects_socks_proxy_with_advice(
     ]
     for session in sessions:
         with pytest.raises(errors.APIConnectionError, match="aiohttp-socks") as caught:
-            connect_async("https://dub.internal", client=session, retry_config=QUICK).list()
+            connect_async("https://dub.internal", client=session, retry_config=SHORT_RETRIES).list()
         assert (caught.value.attempts, caught.value.sent) == (1, False)
 
 
@@ -215,7 +215,7 @@ def test_session_proxy_error_hides_credentials(serving: Any, connect: Any) -> No
             session.verify = verify
             session.proxies = {"https": proxy.url.replace("//", "//us3r:pa55w0rd@")}
             with pytest.raises(errors.APIConnectionError, match="407") as caught:
-                connect("https://dub.internal", client=session, retry_config=QUICK).list()
+                connect("https://dub.internal", client=session, retry_config=SHORT_RETRIES).list()
         assert "pa55w0rd" not in str(caught.value)
         assert caught.value.attempts == 1
     assert len(proxy.received) == 4
@@ -249,7 +249,7 @@ def test_aiohttp_socks_4xx_to_connect_is_not_retried(connect_async: Any, serving
         connect_async(
             "https://dub.internal",
             client=lambda: aiohttp.ClientSession(connector=connector.from_url(proxy.url)),
-            retry_config=QUICK,
+            retry_config=SHORT_RETRIES,
         ).list()
     assert (caught.value.attempts, caught.value.sent) == (1, False)
 
@@ -270,7 +270,7 @@ def test_async_socks_login_failure_is_not_retried(
         connect_async(
             "https://dub.internal",
             client=lambda: aiohttp.ClientSession(connector=connector.from_url(address)),
-            retry_config=QUICK,
+            retry_config=SHORT_RETRIES,
         ).list()
     assert (caught.value.attempts, caught.value.sent) == (1, False)
 
@@ -282,5 +282,5 @@ def test_socks_login_failure_is_not_retried(connect: Any, serving: Any, refusal:
     session = requests.Session()
     session.proxies = {"https": proxy.url.replace("http://", "socks5h://us3r:pa55w0rd@")}
     with pytest.raises(errors.APIConnectionError) as caught:
-        connect("https://dub.internal", client=session, retry_config=QUICK).list()
+        connect("https://dub.internal", client=session, retry_config=SHORT_RETRIES).list()
     assert (caught.value.attempts, caught.value.sent) == (1, False)

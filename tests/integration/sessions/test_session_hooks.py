@@ -12,7 +12,7 @@ from requests.adapters import HTTPAdapter
 
 from dub_uplink import BackoffStrategy, RetryConfig, errors
 
-QUICK = RetryConfig("backoff", BackoffStrategy(1, 5, 1.5, 3_000), True)
+SHORT_RETRIES = RetryConfig("backoff", BackoffStrategy(1, 5, 1.5, 3_000), True)
 
 
 class HookError(Exception):
@@ -31,7 +31,7 @@ def test_user_exception_in_a_response_hook_is_raised(serving: Any, connect: Any)
 
     server = serving()
     with pytest.raises(HookError):
-        connect(server.url, client=hooked(refuse), retry_config=QUICK).list()
+        connect(server.url, client=hooked(refuse), retry_config=SHORT_RETRIES).list()
     assert len(server.received) == 1
 
 
@@ -41,7 +41,7 @@ def test_hook_exception_does_not_hide_a_redirect(serving: Any, connect: Any) -> 
 
     server = serving(307, "", {"Location": "/elsewhere"})
     with pytest.raises(errors.SDKError, match="redirects to '/elsewhere'"):
-        connect(server.url, client=hooked(refuse), retry_config=QUICK).list()
+        connect(server.url, client=hooked(refuse), retry_config=SHORT_RETRIES).list()
     assert len(server.received) == 1
 
 
@@ -114,7 +114,7 @@ def test_requests_exception_in_a_hook_keeps_the_response(
 
     customer = b'{"id": "cus_1", "name": "Ada"}'
     server = serving(201, customer)
-    created = connect(server.url, client=hooked(fail), retry_config=QUICK)
+    created = connect(server.url, client=hooked(fail), retry_config=SHORT_RETRIES)
     assert created.create({"external_id": "u", "country": "GB"}).id == "cus_1"
     assert len(server.received) == 1
 
@@ -129,7 +129,7 @@ def test_requests_exception_in_a_hook_keeps_the_status(
 
     server = serving(404, body)
     with pytest.raises(errors.DubError, match="404"):
-        connect(server.url, client=hooked(fail), retry_config=QUICK).get("x")
+        connect(server.url, client=hooked(fail), retry_config=SHORT_RETRIES).get("x")
     assert len(server.received) == 1
 
 
@@ -146,7 +146,7 @@ def test_hook_that_consumes_the_body_raises_and_is_named(
     serving: Any, connect: Any, name: str, status: int, sent: bool
 ) -> None:
     server = serving(status, b'{"id": "cus_1", "name": "Ada"}')
-    client = connect(server.url, client=hooked(READERS[name]), retry_config=QUICK)
+    client = connect(server.url, client=hooked(READERS[name]), retry_config=SHORT_RETRIES)
     with pytest.raises(
         errors.APIConnectionError, match=r"a hook of the session .* response\.content"
     ) as caught:
@@ -168,5 +168,5 @@ def test_hook_returning_an_empty_response_raises_and_is_named(serving: Any, conn
     server = serving()
     client = hooked(lambda response, **_: requests.Response())
     with pytest.raises(TypeError, match=r"^a hook of the session returned a response without a"):
-        connect(server.url, client=client, retry_config=QUICK).list()
+        connect(server.url, client=client, retry_config=SHORT_RETRIES).list()
     assert len(server.received) == 1

@@ -329,14 +329,14 @@ def test_given_requests_session_is_unchanged_after_calls(
 def test_given_aiohttp_session_is_unchanged_after_calls(
     name: str, serving: Any, connect_async: Any
 ) -> None:
-    made: list[aiohttp.ClientSession] = []
+    created: list[aiohttp.ClientSession] = []
 
     def make() -> aiohttp.ClientSession:
-        made.append(AIOHTTP[name]())
-        return made[0]
+        created.append(AIOHTTP[name]())
+        return created[0]
 
     customers = connect_async(serving(404, "{}").url, client=make)
-    session = made[0]
+    session = created[0]
     before = [dict(session.headers), session.auth, session.timeout, list(session.trace_configs)]
     with pytest.raises(errors.APIStatusError):
         customers.get("x")

@@ -44,7 +44,7 @@ def test_wait_for_a_pooled_connection_obeys_the_timeout(
 
     with ThreadPoolExecutor(6) as pool:
         results = list(pool.map(create, range(6)))
-    assert max(took for _, took in results) < 2.5
+    assert max(seconds for _, seconds in results) < 2.5
     unsent = [error for error, _ in results if error is not None and not error.sent]
     assert unsent
     assert {str(error) for error in unsent} == {"POST: no connection within 0.5 s"}

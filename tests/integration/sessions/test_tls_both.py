@@ -19,7 +19,7 @@ import requests
 
 from dub_uplink import BackoffStrategy, RetryConfig, errors
 
-QUICK = RetryConfig("backoff", BackoffStrategy(1, 2, 1.5, 2_000), True)
+SHORT_RETRIES = RetryConfig("backoff", BackoffStrategy(1, 2, 1.5, 2_000), True)
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -80,7 +80,7 @@ def refusing(demanding: ssl.SSLContext) -> Iterator[str]:
 
 def test_required_client_certificate_is_not_retried(trusting: Any, refusing: str) -> None:
     with pytest.raises(errors.APIConnectionError, match="TLS failed") as caught:
-        trusting(refusing, retry_config=QUICK).list()
+        trusting(refusing, retry_config=SHORT_RETRIES).list()
     assert caught.value.attempts == 1
 
 
@@ -110,7 +110,7 @@ def test_client_certificate_of_a_session_is_sent(
 def test_client_certificate_rejected_by_reset_is_not_retried(
     wire: Any, http_response: Any, trusting: Any, demanding: ssl.SSLContext
 ) -> None:
-    client = trusting(wire(http_response(200, "[]"), tls=demanding).url, retry_config=QUICK)
+    client = trusting(wire(http_response(200, "[]"), tls=demanding).url, retry_config=SHORT_RETRIES)
     for _ in range(50):
         with pytest.raises(errors.APIConnectionError, match="TLS failed") as caught:
             client.list()
@@ -122,7 +122,7 @@ def test_untrusted_certificate_is_not_retried(
 ) -> None:
     server = wire(http_response(200, "[]"), tls=tls)
     with pytest.raises(errors.APIConnectionError, match="TLS failed") as caught:
-        connect_both(server.url, retry_config=QUICK).list()
+        connect_both(server.url, retry_config=SHORT_RETRIES).list()
     assert (caught.value.attempts, caught.value.sent) == (1, False)
 
 
@@ -131,7 +131,7 @@ def test_certificate_of_another_host_is_not_retried(
 ) -> None:
     server = wire(http_response(200, "[]"), tls=tls)
     with pytest.raises(errors.APIConnectionError, match="TLS failed") as caught:
-        trusting(server.url.replace("127.0.0.1", "localhost"), retry_config=QUICK).list()
+        trusting(server.url.replace("127.0.0.1", "localhost"), retry_config=SHORT_RETRIES).list()
     assert (caught.value.attempts, caught.value.sent) == (1, False)
 
 
@@ -140,7 +140,7 @@ def test_broken_tls_connection_is_reopened(
     wire: Any, step: Any, http_response: Any, trusting: Any, tls: ssl.SSLContext, then: str
 ) -> None:
     server = wire(step(b"", then), http_response(200, "[]"), tls=tls)
-    assert trusting(server.url, retry_config=QUICK).list() == []
+    assert trusting(server.url, retry_config=SHORT_RETRIES).list() == []
     assert len(server.received) == server.connections == 2
 
 
@@ -254,5 +254,5 @@ def test_missing_certificate_file_is_named_in_the_error(connect: Any, name: str)
     with pytest.raises(
         errors.APIConnectionError, match=r"the request is invalid: .*/no\.pem"
     ) as caught:
-        connect("https://127.0.0.1:9", client=session, retry_config=QUICK).list()
+        connect("https://127.0.0.1:9", client=session, retry_config=SHORT_RETRIES).list()
     assert (caught.value.attempts, caught.value.sent) == (1, False)

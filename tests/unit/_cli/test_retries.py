@@ -17,7 +17,7 @@ from dub_uplink._cli.commands import cli
 from dub_uplink._cli.retries.timeline import compute_timeline
 from dub_uplink.utils import BackoffStrategy, RetryConfig
 
-QUICK = RetryConfig("backoff", BackoffStrategy(1_000, 4_000, 2.0, 10_000), True)
+SHORT_DEADLINE = RetryConfig("backoff", BackoffStrategy(1_000, 4_000, 2.0, 10_000), True)
 
 END = "The next wait, 2 to 4 s, would end after the deadline: the error is raised at once."
 
@@ -121,9 +121,9 @@ def test_retry_timeline_matches_the_attempts_of_a_client(
 
 @pytest.mark.parametrize("retry_after", [None, "2"])
 def test_shown_wait_bounds_are_the_extremes_of_the_jitter(retry_after: str | None) -> None:
-    first = compute_timeline(QUICK, attempt_seconds=0, retry_after=retry_after).attempts[0]
+    first = compute_timeline(SHORT_DEADLINE, attempt_seconds=0, retry_after=retry_after).attempts[0]
     for random, expected in ((0.0, first.shortest_wait), (1.0, first.longest_wait)):
-        assert call_client(QUICK, 0, 503, retry_after, random)[1][0] == expected
+        assert call_client(SHORT_DEADLINE, 0, 503, retry_after, random)[1][0] == expected
 
 
 def test_retry_timeline_ends_when_the_budget_is_used_up() -> None:

@@ -52,17 +52,17 @@ def test_map_unordered_invalid_workers_raises_when_called(workers: float) -> Non
 
 
 def test_map_unordered_reads_at_most_workers_items_ahead() -> None:
-    taken = []
+    started = []
 
     def items() -> Iterator[int]:
         for number in itertools.count():
-            taken.append(number)
+            started.append(number)
             yield number
 
     together = threading.Barrier(3, timeout=60)  # no result before all workers have an item
     results = map_unordered(lambda _: together.wait(), items(), 3)
     assert next(results)[0] in {0, 1, 2}
-    assert len(taken) == 3
+    assert len(started) == 3
     results.close()
 
 
@@ -75,9 +75,9 @@ def test_closing_map_unordered_stops_waits_and_requests() -> None:
         waiting.set()
         time.sleep(0.001)
 
-    patient = RetryConfig("backoff", BackoffStrategy(500, 8_000, 2.0, 7_200_000), True)
+    long_deadline = RetryConfig("backoff", BackoffStrategy(500, 8_000, 2.0, 7_200_000), True)
     clock = Clock(sleep=sleep)
-    with Dub("dub_test", client=fake.session(), retry_config=patient, clock=clock) as dub:
+    with Dub("dub_test", client=fake.session(), retry_config=long_deadline, clock=clock) as dub:
 
         def call(number: int) -> object:
             if number == 1:

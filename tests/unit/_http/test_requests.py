@@ -204,7 +204,7 @@ def test_create_without_a_request_raises_with_the_argument_name(rejected: Any) -
     )
 
 
-FAR = dt.datetime.max.replace(tzinfo=dt.timezone(dt.timedelta(hours=-5)))
+LATEST = dt.datetime.max.replace(tzinfo=dt.timezone(dt.timedelta(hours=-5)))
 UPDATE: dict[str, tuple[Any, str]] = {
     "external id null": ({"external_id": None}, "ValueError: update(): external_id: "),
     "name a number": ({"name": 5}, "ValueError: update(): name: "),
@@ -223,7 +223,7 @@ UPDATE: dict[str, tuple[Any, str]] = {
         "ValueError: update(): subscription_canceled_at: ",
     ),
     "a date beyond all in UTC": (
-        {"subscription_canceled_at": FAR},
+        {"subscription_canceled_at": LATEST},
         "ValueError: update(): subscription_canceled_at: ",
     ),
     "another request": (

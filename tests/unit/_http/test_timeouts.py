@@ -38,8 +38,8 @@ def times_out(call: Callable[[], Any]) -> errors.APITimeoutError:
     started = time.monotonic()
     with pytest.raises(errors.APITimeoutError) as caught:
         call()
-    took = time.monotonic() - started
-    assert BOUND * 0.9 <= took < MAX_SECONDS
+    elapsed = time.monotonic() - started
+    assert BOUND * 0.9 <= elapsed < MAX_SECONDS
     return caught.value
 
 
@@ -86,25 +86,25 @@ def test_received_bytes_do_not_restart_the_timeout(
 ) -> None:
     server = serving(raw=HEAD + LONG, drip=0.9, drip_from=len(HEAD))
 
-    def took() -> float:
+    def measure() -> float:
         started = time.monotonic()
         with pytest.raises(errors.APITimeoutError):
             connect(server.url, timeout_ms=1000).list()
         return time.monotonic() - started
 
     # The second byte arrives after 1.8 s.
-    assert 0.9 < repeat_measurement(took, lambda seconds: seconds < 1.75) < 1.75
+    assert 0.9 < repeat_measurement(measure, lambda seconds: seconds < 1.75) < 1.75
 
 
 def test_call_timeout_overrides_the_client_timeout(serving: Any, connect: Any) -> None:
     server = serving(raw=b"", then="hold")
-    patient = connect(server.url, timeout_ms=60_000)
+    customers = connect(server.url, timeout_ms=60_000)
     bounded: list[Callable[[], Any]] = [
-        lambda: patient.list(timeout_ms=BOUND * 1000),
-        lambda: patient.create({"external_id": "u"}, timeout_ms=BOUND * 1000),
-        lambda: patient.get("x", timeout_ms=BOUND * 1000),
-        lambda: patient.update("x", timeout_ms=BOUND * 1000),
-        lambda: patient.delete("x", timeout_ms=BOUND * 1000),
+        lambda: customers.list(timeout_ms=BOUND * 1000),
+        lambda: customers.create({"external_id": "u"}, timeout_ms=BOUND * 1000),
+        lambda: customers.get("x", timeout_ms=BOUND * 1000),
+        lambda: customers.update("x", timeout_ms=BOUND * 1000),
+        lambda: customers.delete("x", timeout_ms=BOUND * 1000),
     ]
     for call in bounded:
         times_out(call)

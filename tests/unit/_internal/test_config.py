@@ -15,8 +15,8 @@ from dub_uplink import Clock, CustomersConsumer, Dub, RetryBudget, RetryConfig, 
 MAKERS = pytest.mark.parametrize("make", [Dub, CustomersConsumer])
 
 
-def listed(made: Any) -> Any:
-    customers = made.customers if isinstance(made, Dub) else made
+def listed(client: Any) -> Any:
+    customers = client.customers if isinstance(client, Dub) else client
     return customers.list()
 
 
@@ -303,7 +303,7 @@ def test_dub_passes_every_setting_to_customers_consumer(serving: Any, http_respo
         retry_config=RetryConfig(),
         timeout_ms=2000,
         retry_budget=budget,
-        on_retry=lambda *said: retried.append(said),
+        on_retry=lambda *arguments: retried.append(arguments),
         clock=Clock(sleep=slept.append),
     )
     assert dub.customers.list() == []

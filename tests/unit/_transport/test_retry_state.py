@@ -74,14 +74,14 @@ def test_five_statuses_are_transient_and_only_429_is_unapplied() -> None:
 
 @pytest.mark.parametrize("status", [400, 404, 409, 428, 430, 500, 502, 504, 505])
 def test_retry_after_is_read_only_from_429_and_503(time: Time, status: int) -> None:
-    for outcome, asked in (
+    for outcome, requested in (
         (responded(status, Retry_After="7"), None),
         (responded(429, Retry_After="7"), 7.0),
         (responded(503, Retry_After="7"), 7.0),
     ):
         RetryState(RetryConfig(), time.clock()).record(outcome)
         assert outcome.response is not None
-        assert outcome.response.retry_after == asked
+        assert outcome.response.retry_after == requested
 
 
 def test_call_stays_ambiguous_after_a_500_then_429_and_409(time: Time) -> None:
@@ -167,7 +167,7 @@ def test_wait_is_between_half_and_the_full_interval(
 
 
 @pytest.mark.parametrize(
-    ("asked", "left", "jitter", "wait"),
+    ("requested", "remaining_time", "jitter", "wait"),
     [
         (10.0, 100.0, 0.0, 10.0),
         (10.0, 100.0, 0.5, 10.5),
@@ -178,13 +178,13 @@ def test_wait_is_between_half_and_the_full_interval(
     ],
 )
 def test_requested_wait_gets_up_to_one_second_of_jitter(
-    time: Time, asked: float, left: float, jitter: float, wait: float
+    time: Time, requested: float, remaining_time: float, jitter: float, wait: float
 ) -> None:
-    config = RetryConfig(backoff=BackoffStrategy(1, 1, 1.0, int(left * 1000)))
+    config = RetryConfig(backoff=BackoffStrategy(1, 1, 1.0, int(remaining_time * 1000)))
     attempts = RetryState(config, time.clock())
     time.jitter = jitter
-    assert attempts.add_jitter(asked) == pytest.approx(wait)
-    outcome = attempts.record(responded(429, Retry_After=str(asked)))
+    assert attempts.add_jitter(requested) == pytest.approx(wait)
+    outcome = attempts.record(responded(429, Retry_After=str(requested)))
     assert attempts.compute_wait(outcome) == pytest.approx(wait)
 
 
@@ -256,7 +256,7 @@ def test_date_header_with_unknown_zone_is_utc(
 
 
 @pytest.mark.parametrize(
-    ("date", "taken"),
+    ("date", "correction"),
     [
         ("Sun, 22 Nov 2026 07:51:03 GMT", 0.0),  # within the duration of the response
         ("Sun, 22 Nov 2026 07:51:04 GMT", 3.0),
@@ -268,10 +268,10 @@ def test_date_header_with_unknown_zone_is_utc(
         ("", 0.0),
     ],
 )
-def test_server_date_header_corrects_clock_skew(date: str, taken: float) -> None:
-    assert server_time({"Date": date}, NOW) == NOW + taken
+def test_server_date_header_corrects_clock_skew(date: str, correction: float) -> None:
+    assert server_time({"Date": date}, NOW) == NOW + correction
     assert server_time({}, NOW) == NOW
-    moment = str(int((NOW + taken + 10) * 1000))
+    moment = str(int((NOW + correction + 10) * 1000))
     outcome = responded(429, Retry_After=moment, Date=date)
     RetryState(RetryConfig(), Time().clock()).record(outcome)
     assert outcome.response is not None

@@ -65,7 +65,7 @@ def error(
 
 
 def test_error_safety_scenarios_cover_every_error_class() -> None:
-    made = {cls for _, cls in SCENARIOS.values()}
+    raised = {cls for _, cls in SCENARIOS.values()}
     named = {
         value
         for value in vars(errors).values()
@@ -73,8 +73,8 @@ def test_error_safety_scenarios_cover_every_error_class() -> None:
     }
     abstract = {errors.DubError, errors.APIStatusError, errors._ResponseError}
     # An iteration raises it; test_iterate.py tests that.
-    assert named - abstract - made <= {getattr(errors, "PageLimitReached", None)}
-    assert len(made) == 13
+    assert named - abstract - raised <= {getattr(errors, "PageLimitReached", None)}
+    assert len(raised) == 13
 
 
 def facts(error: errors.DubError) -> dict[str, Any]:

@@ -97,14 +97,14 @@ FOREIGN: list[tuple[Any, str, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("content", "kind", "message"), FOREIGN, ids=[f"{f[0]!r:.24}" for f in FOREIGN]
+    ("content", "content_type", "message"), FOREIGN, ids=[f"{f[0]!r:.24}" for f in FOREIGN]
 )
 def test_error_body_that_is_not_from_dub_raises_sdk_error(
-    serving: Any, connect: Any, http_response: Any, content: Any, kind: str, message: str
+    serving: Any, connect: Any, http_response: Any, content: Any, content_type: str, message: str
 ) -> None:
     statuses = [400, 404, 500, 502]
     server = serving(
-        raw=[http_response(status, content, {"Content-Type": kind}) for status in statuses]
+        raw=[http_response(status, content, {"Content-Type": content_type}) for status in statuses]
     )
     customers = connect(server.url)
     for status in statuses:
@@ -209,7 +209,7 @@ def test_unknown_host_raises_connection_error(
 
 
 BROKEN: dict[str, bytes] = {
-    "no answer": b"",
+    "no response": b"",
     "no HTTP": b"220 smtp ready\r\n\r\n",
     "a status that is none": b"HTTP/1.1 abc\r\n\r\n",
     "a rotten gzip": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello",
