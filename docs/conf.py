@@ -11,7 +11,7 @@ version = release = dub_uplink.__version__
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_design"]
 exclude_patterns = ["_build", "promises.rst"]
-# A block without a language is of a shell, or text.
+# Blocks without a language are shell sessions or text.
 highlight_language = "none"
 html_theme = "furo"
 html_title = f"dub-uplink {release}"
@@ -22,10 +22,10 @@ autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 add_module_names = False
 python_maximum_signature_line_length = 88
-# As in a signature: a link's text is the name, without where it lives.
+# The text of a link is the name without its module, as in a signature.
 python_use_unqualified_type_names = True
 
-# What is not ours is not looked up: an inventory would have to be fetched at every build.
+# Names of other projects are not linked, because each build would need to fetch an inventory.
 _FOREIGN = (
     "abc|aiohttp|asyncio|builtins|collections|datetime|dt|enum|marshmallow|requests|sqlite3|types|typing"
     "|uplink|urllib3|werkzeug"
@@ -42,7 +42,7 @@ _INTERNAL = "A|C|P|R|T|Query|Traversal|OnRetry|App|Server|FakeClock|Delivery|Fak
 nitpick_ignore_regex = [
     ("py:.*", rf"({_FOREIGN})\..*"),
     ("py:.*", f"{_BUILTIN}|{_TYPING}"),
-    # Type variables and the package's own aliases, which have no page of their own.
+    # Type variables, and aliases of the package, which have no page.
     ("py:.*", rf"(dub_uplink\.[\w.]+\.)?({_INTERNAL})"),
 ]
 linkcheck_anchors = False

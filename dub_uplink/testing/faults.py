@@ -373,7 +373,7 @@ class Faults:
 
     @property
     def seed(self) -> int | str | None:
-        """Return the seed of the random faults; ``None`` without random faults."""
+        """Return the argument ``seed`` of :meth:`randomly`; ``None`` without random faults."""
         return self._seed
 
     def next(self, request: Request) -> Fault | None:

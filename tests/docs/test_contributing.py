@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "CONTRIBUTING.rst"
 
-pytestmark = pytest.mark.skipif(not PAGE.exists(), reason="CONTRIBUTING is not beside the tests")
+pytestmark = pytest.mark.skipif(not PAGE.exists(), reason="CONTRIBUTING is missing")
 
 
 def named_paths() -> list[str]:

@@ -38,7 +38,7 @@ BLOCK = re.compile(
 NAMED = re.compile(r"``((?:benchmarks|docs|examples|tests)/[\w./-]+\.\w+)``")
 IMPORT = re.compile(r"^\s*(?:import|from) (\w+)", re.MULTILINE)
 
-pytestmark = pytest.mark.skipif(not DOCS.exists(), reason="docs/ is not beside the tests")
+pytestmark = pytest.mark.skipif(not DOCS.exists(), reason="docs/ is missing")
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
 
 

@@ -37,7 +37,7 @@ def test_readme_figures_match_the_measurements() -> None:
     """Compare the figures in the alternative text with the results."""
     results = ROOT / "benchmarks" / "results" / "speed.json"
     if not results.exists():
-        pytest.skip("benchmarks/ is not beside the tests")
+        pytest.skip("benchmarks/ is missing")
     cases = {}
     for case in json.loads(results.read_text("utf-8"))["cases"].values():
         medians = case["medians"]

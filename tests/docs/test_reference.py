@@ -35,7 +35,7 @@ UNIT = re.compile(
     re.IGNORECASE,
 )
 
-pytestmark = pytest.mark.skipif(not PAGES.exists(), reason="docs/ is not beside the tests")
+pytestmark = pytest.mark.skipif(not PAGES.exists(), reason="docs/ is missing")
 
 
 def documented() -> dict[str, str]:

@@ -24,7 +24,7 @@ BLOCK = re.compile(
 COMMAND = re.compile(r"^\$ (?P<command>.*(?:\n> .*)*)\n(?P<output>(?:(?!\$ ).*\n)*)", re.MULTILINE)
 
 pytestmark = [
-    pytest.mark.skipif(not PAGE.exists(), reason="docs/ is not beside the tests"),
+    pytest.mark.skipif(not PAGE.exists(), reason="docs/ is missing"),
     pytest.mark.skipif(os.name != "posix", reason="the sessions are those of a shell"),
 ]
 

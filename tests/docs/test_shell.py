@@ -20,7 +20,7 @@ CONSOLE = re.compile(r"^\.\. code-block:: console\n\n((?:   .*\n|\n)+)", re.MULT
 SERVED = "http://127.0.0.1:8000"
 
 pytestmark = [
-    pytest.mark.skipif(not DOCS.exists(), reason="docs/ is not beside the tests"),
+    pytest.mark.skipif(not DOCS.exists(), reason="docs/ is missing"),
     pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed"),
 ]
 

@@ -23,7 +23,7 @@ from dub_uplink.testing import FakeDub
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 
-pytestmark = pytest.mark.skipif(not EXAMPLES.exists(), reason="examples/ is not beside the tests")
+pytestmark = pytest.mark.skipif(not EXAMPLES.exists(), reason="examples/ is missing")
 
 
 def command(example: str) -> list[str]:

@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 LIMIT = 5  # requests per second
 
-pytestmark = pytest.mark.skipif(not EXAMPLES.exists(), reason="examples/ is not beside the tests")
+pytestmark = pytest.mark.skipif(not EXAMPLES.exists(), reason="examples/ is missing")
 
 
 def command(example: str) -> list[str]:

@@ -15,7 +15,7 @@ FOLDERS = sorted(path.parent for path in PACKAGE.rglob("__init__.py"))
 MODULES = sorted(PACKAGE.rglob("*.py"))
 NOT_COUNTED = {"__init__.py", "__main__.py", "py.typed", "__pycache__"}
 
-pytestmark = pytest.mark.skipif(not MODULES, reason="the package is not beside the tests")
+pytestmark = pytest.mark.skipif(not MODULES, reason="the package is missing")
 
 
 def dotted(path: Path) -> str:

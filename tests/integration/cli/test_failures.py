@@ -35,13 +35,13 @@ LIST = ("customers", "list", "--no-retries")
 
 
 def error(code: str) -> str:
-    return json.dumps({"error": {"code": code, "message": "Told\x1b by\nDub.", "doc_url": None}})
+    return json.dumps({"error": {"code": code, "message": "Text\x1b of\nDub.", "doc_url": None}})
 
 
 @pytest.mark.parametrize(
     ("status", "body", "exit_code", "expected"),
     [
-        (400, error("bad_request"), 1, "400 bad_request: Told"),
+        (400, error("bad_request"), 1, "400 bad_request: Text"),
         (401, error("unauthorized"), 3, "Hint: check the API key in --token-file or DUB_API_KEY."),
         (403, error("forbidden"), 3, "Hint: the API key's role or the workspace's plan"),
         (
@@ -50,15 +50,15 @@ def error(code: str) -> str:
             3,
             "Hint: the workspace has reached a limit of its plan; check the usage in Dub.",
         ),
-        (404, error("not_found"), 4, "404 not_found: Told"),
+        (404, error("not_found"), 4, "404 not_found: Text"),
         (
             404,
             json.dumps({"error": {"code": "not_found", "message": NO_WORKSPACE}}),
             3,
             "Hint: check the API key in --token-file or DUB_API_KEY.",
         ),
-        (409, error("conflict"), 1, "409 conflict: Told"),
-        (422, error("unprocessable_entity"), 1, "422 unprocessable_entity: Told"),
+        (409, error("conflict"), 1, "409 conflict: Text"),
+        (422, error("unprocessable_entity"), 1, "422 unprocessable_entity: Text"),
         (429, error("rate_limit_exceeded"), 5, "Hint: try again in"),
         (500, error("internal_server_error"), 5, "Hint: Dub returned a server error"),
         (

@@ -133,7 +133,7 @@ def test_import_on_a_terminal_shows_progress(terminal: Callable[..., Any], peopl
 PAGE = Path(__file__).parents[3] / "docs" / "cli-transfer.rst"
 
 
-@pytest.mark.skipif(not PAGE.exists(), reason="docs/ is not beside the tests")
+@pytest.mark.skipif(not PAGE.exists(), reason="docs/ is missing")
 @pytest.mark.parametrize("command", ["export customers.csv", "import --yes new.csv"])
 def test_interrupted_commands_print_the_documented_output(
     terminal: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str

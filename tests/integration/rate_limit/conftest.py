@@ -213,8 +213,8 @@ def start_redis(redis_home: Path) -> Iterator[Callable[..., Redis]]:
 class Forwarder:
     """A TCP forwarder: delays bytes by ``delay`` seconds, drops them, or sends ``reply`` instead.
 
-    A change of ``port`` applies to new connections, as that of a host name does. ``reply`` is
-    what connections that are open when it is set respond to each command.
+    A change of ``port`` applies to new connections, like a change of a host name. ``reply`` is the
+    response to each command on the connections that are open when it is set.
     """
 
     def __init__(self, port: int) -> None:
