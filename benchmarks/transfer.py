@@ -293,7 +293,7 @@ def _figures(runs: list[Run], server: Server) -> dict[str, Any]:
     }
 
 
-def measure_bar(size: int, turns: int, log: Callable[[str], object]) -> dict[str, Any]:
+def measure_bar(size: int, rounds: int, log: Callable[[str], object]) -> dict[str, Any]:
     """Measure the CPU time of the progress bar on a terminal, by runs with and without it."""
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as directory, contextlib.closing(Server()) as server:
@@ -305,8 +305,8 @@ def measure_bar(size: int, turns: int, log: Callable[[str], object]) -> dict[str
             if kind == "import":
                 command(server.url, "export", str(source))
             runs: dict[str, list[Run]] = {"with": [], "without": []}
-            for turn in range(turns):
-                for which in sorted(runs, reverse=bool(turn % 2)):
+            for number in range(rounds):
+                for which in sorted(runs, reverse=bool(number % 2)):
                     quiet = ("--quiet",) if which == "without" else ()
                     if kind == "export":
                         arguments = ("export", "--force", *quiet, str(folder / "out.csv"))
@@ -347,7 +347,7 @@ def main(arguments: list[str] | None = None) -> int:
         help="customers of the export with the bar; an import has a fifth",
     )
     parser.add_argument(
-        "--turns", type=int, default=5, help="runs with the bar, and as many without"
+        "--rounds", type=int, default=5, help="runs with the bar, and as many without"
     )
     parser.add_argument("--only", choices=["transfer", "bar"])
     parser.add_argument("--json", type=Path, help="write the figures to this file")
@@ -364,8 +364,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.only != "bar":
         figures |= transfer(options.size, options.workers, _log)
     if options.only != "transfer":
-        figures["bar"] = {"size": options.bar_size, "turns": options.turns}
-        figures["bar"] |= measure_bar(options.bar_size, options.turns, _log)
+        figures["bar"] = {"size": options.bar_size, "turns": options.rounds}
+        figures["bar"] |= measure_bar(options.bar_size, options.rounds, _log)
     text = json.dumps(figures, indent=2)
     _log(text)
     if options.json:

@@ -1,4 +1,4 @@
-"""Sphinx's configuration; builds with the network away. ``tox -e docs`` runs it."""
+"""Configure Sphinx; a build needs no network. ``tox -e docs`` runs it."""
 
 from __future__ import annotations
 

@@ -61,8 +61,8 @@ class Server:
         )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=10) as answer:
-                return answer.status, json.load(answer)
+            with opener.open(request, timeout=10) as response:
+                return response.status, json.load(response)
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, json.load(error)
@@ -120,9 +120,9 @@ def test_serve_token_seed_and_rate_limit_options_are_applied(serve: Serve) -> No
         variables = f"export DUB_API_KEY=dub_mine DUB_SERVER_URL={server.url}\n"
         assert variables in server.greeting
         assert server.ask("/customers", token="dub_test")[0] == 401
-        answers = [server.ask("/customers", token="dub_mine") for _ in range(3)]
-    assert [status for status, _ in answers] == [200, 200, 429]
-    assert len(answers[0][1]) == 7
+        responses = [server.ask("/customers", token="dub_mine") for _ in range(3)]
+    assert [status for status, _ in responses] == [200, 200, 429]
+    assert len(responses[0][1]) == 7
 
 
 @pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM], ids=["int", "term"])
