@@ -143,9 +143,13 @@ def is_transient(error: BaseException) -> bool:
 
 def mask_credentials(text: str) -> str:
     """Mask the credentials of URLs in a text, even if a URL is malformed."""
-    for pattern, replacement in _CREDENTIAL_PATTERNS:
-        text = pattern.sub(replacement, text)
-    return text
+    for pattern in _SECRET_PATTERNS:
+        text = pattern.sub(r"\1***", text)
+    # Mask up to the last "@", because a password may contain an unescaped "@" or "/".
+    start, end = text.find("//"), text.rfind("@")
+    if 0 <= start < end:
+        text = f"{text[:start]}//***{text[end:]}"
+    return _USER_PATTERN.sub("***@", text)
 
 
 def find_tls_error(error: BaseException) -> ssl.SSLError | None:
@@ -187,20 +191,14 @@ _SOCKS_LOGIN_PATTERN = re.compile(
 )
 #: Start of the message of http.client if a proxy rejects CONNECT.
 _TUNNEL_STATUS_PATTERN = re.compile(r"Tunnel connection failed: (\d{3})")
-_CREDENTIAL_PATTERNS = (
+_SECRET_PATTERNS = (
     # Mask an unparsable URL completely, because its credentials may be anywhere in it.
-    (
-        re.compile(
-            r"(Failed to parse: |integer value as |base 10: |[Ii]nvalid URL:? ).*", re.DOTALL
-        ),
-        r"\1***",
-    ),
+    re.compile(r"(Failed to parse: |integer value as |base 10: |[Ii]nvalid URL:? ).*", re.DOTALL),
     # `requests` quotes an invalid header value. Mask the value: it may contain an API key.
-    (re.compile(r"(header value:? |Header part \().*", re.DOTALL), r"\1***"),
-    # Mask up to the last "@", because a password may contain an unescaped "@" or "/".
-    (re.compile(r"(//).*@", re.DOTALL), r"\1***@"),
-    (re.compile(r"[^\s'\"(<=]+@"), "***@"),
+    re.compile(r"(header value:? |Header part \().*", re.DOTALL),
 )
+#: A text up to an "@". It starts at the start of a word, so that a long word takes linear time.
+_USER_PATTERN = re.compile(r"(?<![^\s'\"(<=])[^\s'\"(<=]+@")
 #: The messages of urllib3 1.26 start with the repr of an object.
 _OBJECT_REPR_PATTERN = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>: ")
 _POOL_TIMEOUT_ERRORS = (PoolTimeout, urllib3.exceptions.EmptyPoolError)

@@ -162,6 +162,17 @@ def test_any_bytes_instead_of_http_raise_dub_error(serving: Any, reach: Any, ste
     check()
 
 
+@pytest.mark.promise("bodies-are-values-or-errors")
+@pytest.mark.parametrize("line", [b"a", b"//", b"x@"])
+def test_long_line_instead_of_http_raises_in_bounded_time(
+    serving: Any, reach: Any, line: bytes
+) -> None:
+    # 60,000 bytes are below the limit of http.client for a line, which the error message quotes.
+    server = serving(raw=line * (60_000 // len(line)) + b"\r\n", then="close")
+    result = outcome(reach(server.url, timeout_ms=60_000).list)
+    assert isinstance(result, errors.APIConnectionError)
+
+
 @pytest.mark.promise("record-count-is-bounded")
 def test_list_response_above_the_page_size_limit_is_rejected(serving: Any, reach_own: Any) -> None:
     body = b"[" + b'{"id":"c"},' * 10_000 + b"{}]"

@@ -51,3 +51,19 @@ def test_connection_error_reports_whether_the_request_was_sent(
     error: Exception, sent: bool
 ) -> None:
     assert connection_errors.make_connection_error(error, "POST", 1.0).sent is sent
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("no secret: a // b", "no secret: a // b"),
+        ("http://ada:pw@proxy:1 failed", "***@proxy:1 failed"),
+        ("'http://ada:p@w/d@proxy:1/x'", "'***@proxy:1/x'"),
+        ("//ada@one and //bob@two", "***@two"),
+        ("ada:pw@proxy and (bob@two)", "***@proxy and (***@two)"),
+        ("Failed to parse: http://ada:pw", "Failed to parse: ***"),
+        ("Invalid header value: b'Bearer dub_x'", "Invalid header value: ***"),
+    ],
+)
+def test_credentials_in_a_library_text_are_masked(text: str, masked: str) -> None:
+    assert connection_errors.mask_credentials(text) == masked
