@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import inspect
 import json
+import logging
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -108,6 +109,12 @@ def check(call_name: str, call: Callable[[], object], bounds: dict[str, int]) ->
             f"{call_name} runs {owners[owner]} functions of {owner}, and the bound is {bound};"
             f" most often: {', '.join(most[:25])}"
         )
+
+
+@pytest.fixture(autouse=True)
+def _no_debug_messages(caplog: pytest.LogCaptureFixture) -> None:
+    """Do not count the functions of debug messages, which another test may have enabled."""
+    caplog.set_level(logging.WARNING, logger="dub_uplink")
 
 
 @pytest.fixture
