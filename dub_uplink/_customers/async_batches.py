@@ -40,6 +40,7 @@ from .parameters import (
     refuse_expanded_fields,
     refuse_unsupported,
 )
+from .recovery import without_lookup
 
 T = TypeVar("T")
 
@@ -116,10 +117,13 @@ class AsyncCustomerBatches(AsyncDubConsumer):
         """See :meth:`CustomersConsumer.upsert`."""
         body, customer_id, change = prepare_upsert(request, options)
         retries = FindOrCreateRetries("upsert()", body, self._make_retry_state(options))
+
+        async def create() -> Customer:
+            with without_lookup(body["externalId"]):
+                return await self.create(body, **options)
+
         return await _find_or_create(
-            lambda _: self.update(customer_id, change, **options),
-            lambda: self.create(body, **options),
-            retries,
+            lambda _: self.update(customer_id, change, **options), create, retries
         )
 
     def create_many(

@@ -31,6 +31,7 @@ from .parameters import (
     refuse_expanded_fields,
     refuse_unsupported,
 )
+from .recovery import without_lookup
 from .schemas import CreateSchema, UpdateSchema
 
 T = TypeVar("T")
@@ -272,7 +273,7 @@ class CustomerBatches(DubConsumer):
         retries = FindOrCreateRetries("upsert()", body, self._make_retry_state(options))
         return _find_or_create(
             lambda _: self.update(customer_id, change, **options),
-            lambda: self.create(body, **options),
+            without_lookup(body["externalId"])(lambda: self.create(body, **options)),
             retries,
         )
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -22,6 +24,23 @@ _CUSTOMER_PATH = re.compile(r"customers/([^/?#]+)")
 #: The request fields that the server stores unchanged. The server changes ``avatar`` and ``name``:
 #: it copies the avatar to another URL, and invents a missing name.
 _STORED_FIELDS = ("externalId", "email", "stripeCustomerId", "country")
+
+#: The external id of the customer that ``upsert`` creates in this thread or task.
+_upserted_id: ContextVar[str | None] = ContextVar("upserted_id", default=None)
+
+
+@contextmanager
+def without_lookup(external_id: str) -> Iterator[None]:
+    """Report a 409 of the create of a customer without a lookup.
+
+    ``upsert`` then updates the customer. A lookup cannot replace the update: it may return the
+    customer of another client, which lacks the fields of this client.
+    """
+    token = _upserted_id.set(external_id)
+    try:
+        yield
+    finally:
+        _upserted_id.reset(token)
 
 
 class CustomerOperation:
@@ -64,7 +83,8 @@ class CustomerOperation:
             return None
         path = "customers/" + quote(f"ext_{external_id}", safe="")
         if self.method == "POST" and self.path == "customers":
-            return path if error_response.status_code == 409 else None
+            is_upserted = external_id == _upserted_id.get()
+            return path if error_response.status_code == 409 and not is_upserted else None
         # After an update of the external id, the customer is no longer at its old path.
         if self.method == "PATCH" and _CUSTOMER_PATH.fullmatch(self.path) and path != self.path:
             return path if is_customer_not_found(error_response) else None

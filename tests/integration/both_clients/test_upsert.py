@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
-from dub_uplink import CustomersConsumer, errors, operations
-from dub_uplink.testing import FakeDub, faults
+from dub_uplink import CustomersConsumer, Dub, errors, operations
+from dub_uplink.testing import FakeDub, faults, no_sleep
 
 BODY = {"external_id": "u/1", "country": "GB", "name": "Ada", "email": "ada@example.com"}
 ITEM = "/customers/*"
+AVATAR = "https://dubassets.com/ada.png"
 
 
 def methods(fake: FakeDub) -> list[str]:
@@ -72,6 +74,44 @@ def test_upsert_with_a_lost_response_is_applied_once(
     assert (result.id, result.name, result.email) == (stored.id, "Ada", "ada@example.com")
     assert (stored.name, stored.email) == ("Ada", "ada@example.com")
     assert stored.country == ("FR" if known else "GB")
+
+
+@pytest.mark.parametrize("fields", [{"avatar": AVATAR}, {"extra_body": {"saleAmount": 5}}], ids=str)
+@pytest.mark.parametrize("raw", [False, True])
+def test_upsert_after_lost_create_updates_the_other_customer(
+    fake: FakeDub, make: Any, fields: dict[str, Any], raw: bool
+) -> None:
+    """Another worker creates the customer between a lost attempt and the next attempt."""
+    given = {"external_id": "u/1", "country": "GB"}
+    customers = make(on_retry=lambda *_: fake.add(**given, name="Bo"))
+    endpoints = customers.with_raw_response if raw else customers
+    if raw and hasattr(customers, "loop"):
+        endpoints = type(customers)(customers.loop, endpoints)
+    options = {name: value for name, value in fields.items() if name == "extra_body"}
+    body = {**given, **{name: value for name, value in fields.items() if name != "extra_body"}}
+    fake.faults.add(faults.DropBefore(), method="POST")
+    result = endpoints.upsert(body, **options)
+    assert (result.status_code if raw else 200) == 200
+    assert methods(fake) == ["PATCH", "POST", "POST", "PATCH"]
+    sent = json.loads(fake.requests[-1].body)
+    assert sent == {"country": "GB", **(options.get("extra_body") or fields)}
+    assert (result.parse() if raw else result).avatar == fields.get("avatar")
+    assert fake.customers[0].avatar == fields.get("avatar")
+
+
+def test_create_during_an_upsert_still_looks_its_customer_up(fake: FakeDub, make: Any) -> None:
+    """An upsert calls ``on_retry``, which creates another customer."""
+    with Dub("dub_test", client=fake.session()) as other:
+        made = []
+
+        def create(*_: Any) -> None:
+            fake.faults.add(faults.DropAfter(), method="POST")
+            made.append(other.customers.create({"external_id": "u/2", "country": "GB"}))
+
+        fake.faults.add(faults.DropBefore(), method="POST")
+        with no_sleep():
+            make(on_retry=create).upsert(BODY)
+    assert [customer.external_id for customer in made] == ["u/2"]
 
 
 @pytest.mark.parametrize(

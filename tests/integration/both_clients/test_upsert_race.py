@@ -102,6 +102,51 @@ def test_upserts_in_tasks_during_deletes_all_succeed() -> None:
         assert any(request.status == 409 for request in fake.requests)
 
 
+#: The bodies of two workers for one customer. Only the second worker sends an avatar.
+WORKER_BODIES = [BODY, {**BODY, "avatar": "https://dubassets.com/ada.png"}]
+RACES = [f"user_{number}" for number in range(150)]
+
+
+def lose_requests(fake: FakeDub) -> None:
+    fake.faults.randomly({faults.DropBefore(): 0.2, faults.DropAfter(): 0.1}, seed=1)
+
+
+def assert_all_have_the_avatar(fake: FakeDub) -> None:
+    assert sorted(customer.external_id or "" for customer in fake.customers) == sorted(RACES)
+    assert {customer.avatar for customer in fake.customers} == {WORKER_BODIES[1]["avatar"]}
+
+
+def test_upserts_in_two_threads_with_lost_requests_merge() -> None:
+    with FakeDub() as fake, fake.serve() as url:
+        lose_requests(fake)
+        barrier = threading.Barrier(2)
+
+        def upsert(body: dict[str, Any]) -> None:
+            with Dub("dub_test", server_url=url, retry_config=QUICK, retry_budget=None) as dub:
+                for external_id in RACES:
+                    barrier.wait()
+                    dub.customers.upsert({**body, "external_id": external_id})
+
+        with ThreadPoolExecutor(2) as workers:
+            list(workers.map(upsert, WORKER_BODIES))
+        assert_all_have_the_avatar(fake)
+
+
+def test_upserts_in_two_tasks_with_lost_requests_merge() -> None:
+    async def main(url: str) -> None:
+        async with AsyncDub(
+            "dub_test", server_url=url, retry_config=QUICK, retry_budget=None
+        ) as dub:
+            for external_id in RACES:
+                bodies = [{**body, "external_id": external_id} for body in WORKER_BODIES]
+                await asyncio.gather(*map(dub.customers.upsert, bodies))
+
+    with FakeDub() as fake, fake.serve() as url:
+        lose_requests(fake)
+        asyncio.run(main(url))
+        assert_all_have_the_avatar(fake)
+
+
 CREATING: dict[str, Callable[[Any], Any]] = {
     "upsert": lambda c: c.upsert(BODY),
     "ensure": lambda c: c.ensure(BODY),
