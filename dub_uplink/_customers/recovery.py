@@ -21,9 +21,14 @@ from ..models.response import Response
 
 _CUSTOMER_PATH = re.compile(r"customers/([^/?#]+)")
 
-#: The request fields that the server stores unchanged. The server changes ``avatar`` and ``name``:
-#: it copies the avatar to another URL, and invents a missing name.
-_STORED_FIELDS = ("externalId", "email", "stripeCustomerId", "country")
+#: The fields that a create sets. A field that the request does not contain is null.
+_CREATE_FIELDS = frozenset({"externalId", "email", "name", "avatar", "stripeCustomerId", "country"})
+#: The fields of a customer that only the server sets. It ignores them in a request.
+_SERVER_FIELDS = frozenset(
+    {"id", "sales", "saleAmount", "createdAt", "firstSaleAt", "subscriptionCanceledAt"}
+)
+#: The server stores an avatar with one of these prefixes unchanged.
+_UNCHANGED_AVATARS = ("https://dubassets.com", "https://api.dub.co/og/avatar/")
 
 #: The external id of the customer that ``upsert`` creates in this thread or task.
 _upserted_id: ContextVar[str | None] = ContextVar("upserted_id", default=None)
@@ -112,15 +117,16 @@ class CustomerOperation:
 
     def _was_applied(self, customer: Mapping[str, Any]) -> bool:
         sent_fields = self._sent_fields()
-        if sent_fields.get("name") and customer.get("name") != sent_fields["name"]:
-            return False
-        if self.method == "POST":
-            # In a new customer, fields that the request did not contain are null.
-            fields = [key for key in _STORED_FIELDS if key in customer]
-            return all(customer[key] == sent_fields.get(key) for key in fields)
         # The server accepts a country in an update, but does not store it.
-        fields = [key for key in _STORED_FIELDS if key in sent_fields and key in customer]
-        return all(customer[key] == sent_fields[key] for key in fields if key != "country")
+        names = (
+            sent_fields.keys() | _CREATE_FIELDS
+            if self.method == "POST"
+            else sent_fields.keys() - {"country"}
+        )
+        return all(
+            _may_be_stored(name, sent_fields.get(name), customer)
+            for name in (names & customer.keys()) - _SERVER_FIELDS
+        )
 
     def _sent_fields(self) -> Mapping[str, Any]:
         body = self.body
@@ -130,6 +136,18 @@ class CustomerOperation:
             except ValueError:
                 return {}
         return body if isinstance(body, Mapping) else {}
+
+
+def _may_be_stored(name: str, sent: Any, customer: Mapping[str, Any]) -> bool:
+    """Return whether a customer may show the value that a write sent for one field."""
+    shown = customer[name]
+    if name == "name" and not sent:
+        # The server shows the email instead of a missing name. Without an email, it invents a name.
+        return not customer.get("email") or shown in (None, customer["email"])
+    if name == "avatar" and sent and not str(sent).startswith(_UNCHANGED_AVATARS):
+        # The server stores a copy under another URL.
+        return shown is not None
+    return bool(shown == sent)
 
 
 def is_customer_not_found(response: Response) -> bool:
