@@ -23,8 +23,8 @@ _CUSTOMER_PATH = re.compile(r"customers/([^/?#]+)")
 
 #: The fields that a create sets. A field that the request does not contain is null.
 _CREATE_FIELDS = frozenset({"externalId", "email", "name", "avatar", "stripeCustomerId", "country"})
-#: The fields of a customer that only the server sets. It ignores them in a request.
-_SERVER_FIELDS = frozenset(
+#: The fields that are not compared: the server sets them, or returns them in another format.
+_NOT_COMPARED = frozenset(
     {"id", "sales", "saleAmount", "createdAt", "firstSaleAt", "subscriptionCanceledAt"}
 )
 #: The server stores an avatar with one of these prefixes unchanged.
@@ -125,7 +125,7 @@ class CustomerOperation:
         )
         return all(
             _may_be_stored(name, sent_fields.get(name), customer)
-            for name in (names & customer.keys()) - _SERVER_FIELDS
+            for name in (names & customer.keys()) - _NOT_COMPARED
         )
 
     def _sent_fields(self) -> Mapping[str, Any]:
