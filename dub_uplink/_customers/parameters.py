@@ -22,6 +22,7 @@ from .._declarative.signatures import explicit_signature
 from .._internal.naming import camel_case
 from .._transport.call import OPTIONS_KEY
 from ..models.operations import GetCustomersRequest
+from ..models.unset import UNSET
 from .ids import RESERVED_IDS
 from .schemas import CountQuerySchema, GetSchema, ListSchema
 from .traversal import PageQuery
@@ -168,9 +169,9 @@ def check_expand_option(value: Any) -> None:
     """Check the argument ``include_expanded_fields``.
 
     Raises:
-        ValueError: the value is neither a boolean nor ``None``.
+        ValueError: the value is neither a boolean, nor ``None``, nor ``UNSET``.
     """
-    if value is not None and not isinstance(value, bool):
+    if value is not None and value is not UNSET and not isinstance(value, bool):
         raise ValueError(f"{_EXPAND_OPTION} must be True or False, not {value!r:.40}")
 
 

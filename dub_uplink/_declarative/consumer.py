@@ -210,10 +210,10 @@ class ConfiguredConsumer(Consumer):
         if not isinstance(retries, Unset):
             check_retries(retries)
             defaults["retries"] = retries
-        if timeout_ms is not None:
+        if timeout_ms is not None and not isinstance(timeout_ms, Unset):
             timeout_seconds(timeout_ms, 1.0)
             defaults["timeout_ms"] = timeout_ms
-        if http_headers is not None:
+        if http_headers is not None and not isinstance(http_headers, Unset):
             headers = validate_headers(http_headers)
             defaults["http_headers"] = merge_headers(defaults.get("http_headers", {}), headers)
         return self._make_view(defaults)
@@ -226,7 +226,8 @@ class ConfiguredConsumer(Consumer):
 
     def _make_retry_state(self, options: Mapping[str, Any]) -> RetryState:
         """Return the retry state of an operation that consists of several calls."""
-        return self._transport.make_retry_state({**(self._default_options or {}), **options})
+        given = {name: value for name, value in options.items() if value is not UNSET}
+        return self._transport.make_retry_state({**(self._default_options or {}), **given})
 
     def _make_transport(
         self, client: Any, server_url: str, token: TokenProvider, **policy: Any

@@ -348,11 +348,11 @@ def take_options(request_builder: Any, keywords: Any) -> Mapping[str, Any]:
     other_keywords: dict[str, Any] = {}
     for name, value in keywords.items():
         set_option = _OPTION_SETTERS.get(name)
-        if set_option is None:
-            other_keywords[name] = value
-        elif value is not UNSET:
+        if set_option is not None and value is not UNSET:
             set_option(request_builder, value)
             get_context(request_builder).options[name] = value
+        elif value is not UNSET:
+            other_keywords[name] = value
     return other_keywords
 
 

@@ -54,6 +54,46 @@ def test_call_retries_override_with_options_retries(fake: FakeDub, make: Any) ->
     assert len(fake.requests) == 4
 
 
+@pytest.mark.parametrize("name", ["upsert", "ensure", "upsert_many"])
+@pytest.mark.parametrize("raw", [False, True])
+def test_unset_retries_of_several_calls_keep_the_view(
+    fake: FakeDub, customers: Any, skips: Any, name: str, raw: bool
+) -> None:
+    """Other clients create and delete the customer, so that each create is a conflict."""
+    body = {"external_id": "a", "country": "GB"}
+    fake.faults.add(faults.Status(409), method="POST", times=None)
+    view = wrap(customers, retries=None)
+    if raw:
+        if name == "upsert_many":
+            pytest.skip("a batch has no raw response")
+        raw_view = view.with_raw_response
+        is_sync = isinstance(customers, CustomersConsumer)
+        view = raw_view if is_sync else type(customers)(customers.loop, raw_view)
+    if name == "upsert_many":
+        [result] = view.upsert_many([body], retries=UNSET)
+        assert isinstance(result, errors.Conflict)
+    else:
+        with pytest.raises(errors.Conflict):
+            getattr(view, name)(body, retries=UNSET)
+    assert len(fake.requests) == 3
+    assert skips.slept == []
+
+
+def test_unset_option_of_a_call_counts_as_not_given(fake: FakeDub, customers: Any) -> None:
+    fake.add(external_id="a", email="a@example.com", link={"key": "sale"})
+    omitted: Any = dict.fromkeys(("timeout_ms", "http_headers", "retries"), UNSET)
+    view = wrap(wrap(customers, http_headers={"X-Team": "growth"}), **omitted)
+    options: Any = {**omitted, "extra_query": UNSET, "include_expanded_fields": UNSET}
+    [listed] = view.list({"email": "a@example.com"}, email=UNSET, page=UNSET, **options)
+    [iterated] = view.iterate(page_size=UNSET, **options)
+    read = view.get({"id": "ext_a", "include_expanded_fields": True}, **options)
+    updated = view.update("ext_a", {}, extra_body=UNSET, **options)
+    [changed] = view.update_many([("ext_a", {})], extra_body=UNSET, **options)
+    assert listed == iterated == updated == changed
+    assert read.link is not None
+    assert set(headers(fake, "X-Team")) == {"growth"}
+
+
 def test_with_options_timeout_limits_every_call(fake: FakeDub, make: Any) -> None:
     fake.faults.add(faults.Delay(0.5), times=None)
     view = wrap(make(retry_config=None), timeout_ms=50)
