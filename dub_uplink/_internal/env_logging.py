@@ -10,6 +10,9 @@ from .config import caller_stacklevel
 
 LEVEL_ENV = "DUB_LOG"
 _LEVELS = {"info": logging.INFO, "debug": logging.DEBUG}
+#: The level of the logger while ``DUB_LOG`` applies. With a higher level, a record would not reach
+#: the filter, which detects that the process has configured logging.
+_EVERY_RECORD = 1
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -39,10 +42,6 @@ def _active_handlers(logger: logging.Logger) -> list[logging.Handler]:
     return [handler for handler in handlers if not isinstance(handler, logging.NullHandler)]
 
 
-class _OwnLevel(int):
-    """A level that this module has set, to distinguish it from a level of the process."""
-
-
 class _StderrLogging(logging.Filter):
     """Log to stderr until the process configures logging, then restore the logger.
 
@@ -53,21 +52,24 @@ class _StderrLogging(logging.Filter):
     def __init__(self, logger: logging.Logger, level: int) -> None:
         super().__init__()
         self._logger = logger
-        self._level = _OwnLevel(level)
+        self._level = level
         self._handler = logging.StreamHandler()
         self._handler.setFormatter(logging.Formatter(_LOG_FORMAT))
         logger.addHandler(self._handler)
         logger.addFilter(self)
         if logger.level == logging.NOTSET:
-            logger.setLevel(self._level)
+            logger.setLevel(_EVERY_RECORD)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether to log the record. Restore the logger if the process added handlers."""
         logger = self._logger
+        has_process_level = logger.level != _EVERY_RECORD
         if _active_handlers(logger) == [self._handler]:
-            return True
+            return has_process_level or record.levelno >= self._level
         logger.removeHandler(self._handler)
-        logger.removeFilter(self)
-        if logger.level is self._level:
+        # Replace the list, because the logger is iterating over it: `removeFilter` would make the
+        # logger skip the next filter.
+        logger.filters = [each for each in logger.filters if each is not self]
+        if not has_process_level:
             logger.setLevel(logging.NOTSET)
         return record.levelno >= logger.getEffectiveLevel()

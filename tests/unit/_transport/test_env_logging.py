@@ -89,3 +89,22 @@ def test_dub_log_does_not_change_the_level_of_the_logger(log: Any) -> None:
     assert log("debug", level.format("WARNING") + CLIENT + COUNT) == []
     code = CLIENT + level.format("DEBUG") + CONFIGURED.format("WARNING") + COUNT
     assert len(log("debug", code)) == 3
+
+
+def test_dub_log_does_not_hide_records_of_a_later_debug_level(log: Any) -> None:
+    lines = log("info", CLIENT + CONFIGURED.format("DEBUG") + COUNT)
+    own = [line for line in lines if "/customers/count" in line and "HTTP/1.1" not in line]
+    expected = ["mine GET /customers/count: 503", "mine GET", "mine GET /customers/count: 200"]
+    for line, start in zip(own, expected, strict=True):
+        assert line.startswith(start)
+
+
+def test_dub_log_applies_later_filters_to_the_first_record(log: Any) -> None:
+    dropping = "logging.getLogger('dub_uplink').addFilter(lambda record: False)\n"
+    assert log("info", CLIENT + CONFIGURED.format("INFO") + dropping + COUNT) == []
+
+
+def test_dub_log_applies_a_later_level_of_the_logger(log: Any) -> None:
+    level = "import logging\nlogging.getLogger('dub_uplink').setLevel(logging.{})\n"
+    assert len(log("info", CLIENT + level.format("DEBUG") + COUNT)) == 3
+    assert log("info", CLIENT + level.format("WARNING") + COUNT) == []
