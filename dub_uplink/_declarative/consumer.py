@@ -197,7 +197,8 @@ class ConfiguredConsumer(Consumer):
 
         Args:
             retries: the policy of calls without the option ``retries``; ``None`` disables retries.
-            timeout_ms: the time limit of one attempt, in milliseconds.
+            timeout_ms: the time limit of one attempt, in milliseconds. If a call, an endpoint or a
+                further ``with_options`` gives a time limit, that time limit applies instead.
             http_headers: headers of every call. If a call, an endpoint or a further
                 ``with_options`` gives a header with the same name, that header is sent instead. The
                 case of a header name does not matter.
@@ -211,8 +212,7 @@ class ConfiguredConsumer(Consumer):
             check_retries(retries)
             defaults["retries"] = retries
         if timeout_ms is not None and not isinstance(timeout_ms, Unset):
-            timeout_seconds(timeout_ms, 1.0)
-            defaults["timeout_ms"] = timeout_ms
+            defaults["timeout"] = timeout_seconds(timeout_ms, 1.0)
         if http_headers is not None and not isinstance(http_headers, Unset):
             headers = validate_headers(http_headers)
             defaults["http_headers"] = merge_headers(defaults.get("http_headers", {}), headers)

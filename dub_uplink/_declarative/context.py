@@ -66,11 +66,15 @@ class CallState(CallContext):
 def begin_call(consumer: Any, request_builder: Any) -> None:
     """Add a new ``CallState`` and the default options to uplink's request.
 
-    uplink then reads the arguments of the call. Options among them replace the default options.
+    uplink then reads the arguments of the call and the decorators of the endpoint. Options among
+    them replace the default options.
     """
     request_builder.context[_CONTEXT_KEY] = CallState(consumer)
-    if consumer._default_options:
-        request_builder.info[OPTIONS_KEY].update(consumer._default_options)
+    defaults = consumer._default_options
+    if defaults:
+        request_builder.info[OPTIONS_KEY].update(defaults)
+        if "timeout" in defaults:  # `@declare.timeout` replaces this value
+            request_builder.info["timeout"] = defaults["timeout"]
 
 
 def get_context(request_builder: Any) -> CallState:

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+import uplink
 from requests.structures import CaseInsensitiveDict
 
 from dub_uplink import (
@@ -149,6 +150,32 @@ def test_with_options_apply_to_subclass_endpoints(fake: FakeDub, make: Any) -> N
         view.raw("ext_1")
     assert headers(fake, "X-Team") == ["growth"]
     assert headers(fake, "X-Run") == ["declared"]
+
+
+@pytest.mark.parametrize("decorator", [declare.timeout, uplink.timeout])
+def test_declared_timeout_overrides_with_options_timeout(
+    fake: FakeDub, make: Any, decorator: Any
+) -> None:
+    def declared(seconds: float) -> Any:
+        @decorator(seconds)
+        @declare.get("customers", args={"options": declare.Options})
+        @make.stub
+        def endpoint(self: Any, **options: Any) -> Any: ...
+
+        return endpoint
+
+    fake.faults.add(faults.Delay(0.5), times=None)
+    client = make({"short": declared(0.05), "long": declared(20)}, retry_config=None)
+    view = wrap(client, timeout_ms=20_000)
+    with pytest.raises(errors.APITimeoutError):
+        view.short()
+    assert view.short(timeout_ms=20_000).ok
+    view = wrap(client, timeout_ms=50)
+    assert view.long().ok
+    with pytest.raises(errors.APITimeoutError):
+        view.long(timeout_ms=50)
+    with pytest.raises(errors.APITimeoutError):
+        view.list()
 
 
 def test_with_options_shares_the_retry_budget(fake: FakeDub, make: Any) -> None:
