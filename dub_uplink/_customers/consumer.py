@@ -138,8 +138,9 @@ class CustomersConsumer(CustomerBatches):
             search: words of a name or an email. Text with an ``@`` must be the exact email.
             country: only customers from the country with this two-letter code.
             link_id: only customers of the link with this id.
-            program_id: only customers of the partner program with this id.
-            partner_id: only customers that the partner with this id referred.
+            program_id: only customers of the default partner program of the workspace. The server
+                replaces the given id by the id of this program.
+            partner_id: only customers of this program that the partner with this id referred.
             include_expanded_fields: also get ``link``, ``partner``, ``discount``, ``program_id``.
             sort_by: ``createdAt`` (the default), ``saleAmount``, ``firstSaleAt`` or
                 ``subscriptionCanceledAt``.
@@ -156,7 +157,10 @@ class CustomersConsumer(CustomerBatches):
             A list that can fetch the next page. :meth:`iterate` fetches all pages.
 
         Raises:
-            ValueError: the server would reject or ignore a filter.
+            ValueError: an argument is empty or not valid, or two arguments exclude each other, such
+                as ``page`` and ``starting_after``.
+            NotFound: ``program_id`` or ``partner_id`` is given, but the workspace has no partner
+                program.
         """
         raise NotImplementedError
 
@@ -187,7 +191,7 @@ class CustomersConsumer(CustomerBatches):
         error. The following ``next()`` requests the failed page again.
 
         Raises:
-            ValueError: the server would reject or ignore a filter, or ``cursor`` is not valid.
+            ValueError: an argument is empty or not valid.
             PageLimitReached: the list has more than 1,000 pages.
         """
         query, call_options = split_iterate_options(options)
@@ -233,8 +237,10 @@ class CustomersConsumer(CustomerBatches):
             :class:`~dub_uplink.models.components.CustomerCount` for each group, the largest first.
 
         Raises:
-            ValueError: the server would reject or ignore a filter.
-            NotFound: the server does not have the route, or the workspace has no partner program.
+            ValueError: an argument is empty or not valid, or the server ignores a filter together
+                with ``group_by``.
+            NotFound: the server does not have the route. Or ``program_id`` or ``partner_id`` is
+                given, but the workspace has no partner program.
         """
         raise NotImplementedError
 

@@ -223,7 +223,8 @@ def validate_list_query(request: Any, filters: Mapping[str, Any]) -> Mapping[str
 
     Raises:
         TypeError: ``request`` is neither a ``GetCustomersRequest`` nor a mapping.
-        ValueError: the server would reject or ignore a filter. The message names the filter.
+        ValueError: an argument is empty or not valid, or is given twice. The message names the
+            argument.
     """
     if isinstance(request, PageQuery) and not filters and all(request.values()):
         return request
@@ -243,8 +244,7 @@ def split_iterate_options(options: IterateOptions) -> tuple[Mapping[str, Any], C
 
     Raises:
         TypeError: an option is of the wrong type.
-        ValueError: the server would reject or ignore a filter, or an option is out of range. The
-            message names the argument.
+        ValueError: an argument is empty or not valid. The message names the argument.
     """
     filters: dict[str, Any] = {**options}
     names = CallOptions.__optional_keys__ & options.keys()

@@ -70,10 +70,15 @@ _FILTER_OPTIONS = {
         "--link-id", type=UTF8_TEXT, help="Only customers of the link with this id."
     ),
     "program_id": click.option(
-        "--program-id", type=UTF8_TEXT, help="Only customers of the partner program with this id."
+        "--program-id",
+        type=UTF8_TEXT,
+        help="Only customers of the workspace's default partner program. Dub ignores the given id.",
     ),
     "partner_id": click.option(
-        "--partner-id", type=UTF8_TEXT, help="Only customers of the partner with this id."
+        "--partner-id",
+        type=UTF8_TEXT,
+        help="Only customers of the partner with this id in the workspace's default partner"
+        " program.",
     ),
     "include_expanded_fields": expand_option,
     "sort_by": click.option(
