@@ -18,7 +18,7 @@ _QUERY_VALUE_TYPES = (str, int, float, decimal.Decimal, enum.Enum, dt.date)
 
 
 def check_extra(name: str, value: Any, declared_names: Collection[str]) -> dict[str, Any]:
-    """Check the keys of ``extra_query`` or ``extra_body``, and return a copy.
+    """Check the keys of ``extra_query`` or ``extra_body``. Return a copy without ``UNSET`` values.
 
     Args:
         name: the name of the argument, for error messages.
@@ -36,7 +36,7 @@ def check_extra(name: str, value: Any, declared_names: Collection[str]) -> dict[
             raise TypeError(f"{name}: keys must be strings, not {type(key).__name__}")
         if key in declared_names:
             raise ValueError(f"{name}: the call sets {key!r} itself; leave it out")
-    return dict(value)
+    return {key: each for key, each in value.items() if each is not UNSET}
 
 
 def check_call_options(
@@ -70,22 +70,27 @@ def convert_extra_query(extra: Any, declared_names: Collection[str]) -> dict[str
 
     Raises:
         TypeError: ``extra`` is not a mapping with string keys.
-        ValueError: a key is in ``declared_names``, or a value is not valid in a query.
+        ValueError: a key is in ``declared_names``, or a key or a value is not valid in a query.
     """
     params: dict[str, str] = {}
     for name, value in check_extra("extra_query", extra, declared_names).items():
-        if value is UNSET:
-            continue
         if value is None or not name:
             raise ValueError(f"extra_query: {name!r} is empty, or its value is None; leave it out")
-        is_not_finite = isinstance(value, float) and not math.isfinite(value)
-        if is_not_finite or not isinstance(value, _QUERY_VALUE_TYPES):
+        if not isinstance(value, _QUERY_VALUE_TYPES) or not _is_finite(value):
             raise ValueError(
                 f"extra_query: {name!r} must be a string, a number, a boolean or a datetime, not"
                 f" {value!r:.40}"
             )
-        params[name] = format_query_value(f"extra_query: {name}", value)
+        key = format_query_value("extra_query: a key", name)
+        params[key] = format_query_value(f"extra_query: {name}", value)
     return params
+
+
+def _is_finite(value: Any) -> bool:
+    """Return whether a value is neither NaN nor infinite."""
+    if isinstance(value, decimal.Decimal):
+        return value.is_finite()
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def add_extra_query(info: Any, extra: Any, declared_names: Collection[str]) -> None:

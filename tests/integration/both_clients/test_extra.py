@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -196,7 +197,15 @@ def test_extra_query_is_sent_by_a_subclass_endpoint(fake: FakeDub, make: Any) ->
     assert len(fake.requests) == sent
 
 
-@pytest.mark.parametrize("value", [object(), float("nan"), float("inf"), lambda: 1])
+@pytest.mark.parametrize(
+    "value",
+    [
+        object(),
+        *map(float, ("nan", "inf")),
+        *map(Decimal, ("NaN", "sNaN", "-Infinity")),
+        lambda: 1,
+    ],
+)
 def test_extra_query_value_of_unsupported_type_is_rejected(
     fake: FakeDub, customers: Any, value: object
 ) -> None:
@@ -208,3 +217,25 @@ def test_extra_query_value_of_unsupported_type_is_rejected(
 def test_extra_query_that_is_unset_is_not_sent(fake: FakeDub, customers: Any) -> None:
     customers.list(extra_query={"a": UNSET, "b": 1})
     assert fake.requests[-1].query == {"b": "1"}
+
+
+def test_extra_body_that_is_unset_is_not_sent(fake: FakeDub, customers: Any) -> None:
+    fake.add(external_id="a")
+    extra = {"a": UNSET, "b": 1}
+    customers.update("ext_a", {"name": "Ada"}, extra_body=extra)
+    list(customers.update_many([("ext_a", {"name": "Ada"})], extra_body=extra))
+    customers.upsert({"external_id": "a", "name": "Ada"}, extra_body=extra)
+    assert [json.loads(request.body) for request in fake.requests] == [{"name": "Ada", "b": 1}] * 3
+
+
+def test_extra_query_key_with_surrogate_is_rejected(fake: FakeDub, customers: Any) -> None:
+    with pytest.raises(ValueError, match=r"^extra_query: a key contains an unpaired surrogate"):
+        customers.list(extra_query={"a\ud800": "1"})
+    with pytest.raises(ValueError, match=r"^extra_query: a key contains an unpaired surrogate"):
+        customers.iterate(extra_query={"a\ud800": "1"})
+    assert not fake.requests
+
+
+def test_extra_query_with_a_large_decimal_is_sent(fake: FakeDub, customers: Any) -> None:
+    customers.list(extra_query={"a": Decimal("1E+999")})
+    assert fake.requests[0].query_string == "a=1E%2B999"
