@@ -238,6 +238,7 @@ def _export_to_stream(
         _open_stream(job.path) as file,
         progress,
     ):
+        _show_total(progress, dub, job.filters)
         customers = dub.customers.iterate(**job.filters)
         count = write_stream(customers, file, job.file_format, job.columns, progress.update)
         progress.finish(count)
@@ -296,8 +297,7 @@ def _write_part_file(
     try:
         with progress:
             progress.update(part_file.customers)
-            if progress.is_visible:
-                progress.set_total(_count_customers(dub, job.filters))
+            _show_total(progress, dub, job.filters)
             batches = fetch_batches(customers, interrupt.check)
             with contextlib.closing(batches):
                 count = part_file.append(batches, job.file_format, job.columns, progress.update)
@@ -319,15 +319,16 @@ def _write_part_file(
 _COUNT_TIMEOUT = 3_000
 
 
-def _count_customers(dub: Dub, filters: dict[str, Any]) -> int | None:
-    """Return the number of customers to export; ``None`` if it is unknown."""
+def _show_total(progress: Progress, dub: Dub, filters: dict[str, Any]) -> None:
+    """Show the number of customers to export in the bar. Without a bar, send no request."""
+    if not progress.is_visible:
+        return
     count_filters = {name: filters[name] for name in COUNT_FILTERS if name in filters}
-    try:
-        # Do not retry, because only the bar needs the number, and Ctrl-C cannot end this call.
-        total: int = dub.customers.count(**count_filters, retries=None, timeout_ms=_COUNT_TIMEOUT)
-    except errors.DubError:
-        return None
-    return total
+    # Do not retry, because only the bar needs the number, and Ctrl-C cannot end this call.
+    with contextlib.suppress(errors.DubError):
+        progress.set_total(
+            dub.customers.count(**count_filters, retries=None, timeout_ms=_COUNT_TIMEOUT)
+        )
 
 
 def _make_converter(

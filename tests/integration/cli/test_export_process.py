@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -109,6 +111,29 @@ def test_export_progress_bar_total_is_the_customer_count(
         assert shown.finish() == 0
         counts = [request for request in fake.requests if request.path == "/customers/count"]
         assert [request.query for request in counts] == [{"search": "user"}]
+
+
+def test_export_to_a_fifo_shows_the_total(terminal: Callable[..., Any], tmp_path: Path) -> None:
+    fifo = tmp_path / "customers"
+    os.mkfifo(fifo)
+    with FakeDub(latency=0.05) as fake, fake.serve() as url:
+        fake.add_many(1_500)
+        env = {"DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
+        arguments = ("customers", "export", str(fifo), "--format", "jsonl")
+        shown = terminal(*arguments, env=env, columns=100)
+        with fifo.open() as file:
+            lines = file.readlines()
+        assert shown.finish() == 0
+        assert not re.search(r"[1-9]\d*/\?", shown.shown)
+        assert len(lines) == 1_500
+        assert [request.path for request in fake.requests].count("/customers/count") == 1
+
+
+def test_export_to_stdout_sends_no_count_request(run: Run, environment: dict[str, str]) -> None:
+    with FakeDub() as fake, fake.serve() as url:
+        env = {**environment, "DUB_API_KEY": "dub_test", "DUB_SERVER_URL": url}
+        assert run("customers", "export", "-", env=env).returncode == 0
+        assert [request.path for request in fake.requests] == ["/customers"]
 
 
 def test_export_to_a_closed_pipe_exits_without_message(environment: dict[str, str]) -> None:
