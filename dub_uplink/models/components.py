@@ -9,6 +9,7 @@ An expanded response is the response to a call with ``include_expanded_fields=Tr
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Mapping
@@ -124,8 +125,9 @@ class Customer:
         """Return the customer as a JSON-serialisable dictionary with the server's camelCase keys.
 
         The dictionary includes copies of the fields in ``extra``. Dates are in UTC, with
-        milliseconds or, if the date has them, microseconds. ``programId``, ``link``, ``partner``
-        and ``discount`` are omitted if ``None``.
+        milliseconds or, if the date has them, microseconds. A date whose year in UTC is below 1 or
+        above 9999 keeps its time zone. ``programId``, ``link``, ``partner`` and ``discount`` are
+        omitted if ``None``.
 
         Raises:
             ValueError: a date has no time zone.
@@ -228,4 +230,6 @@ def _format_datetime(moment: datetime) -> str:
     if moment.tzinfo is None:
         raise ValueError(f"a date must have a time zone, such as timezone.utc, not {moment!r}")
     unit = "microseconds" if moment.microsecond % 1000 else "milliseconds"
-    return moment.astimezone(timezone.utc).isoformat(timespec=unit).replace("+00:00", "Z")
+    with contextlib.suppress(OverflowError):  # in UTC, the year is below 1 or above 9999
+        moment = moment.astimezone(timezone.utc)
+    return moment.isoformat(timespec=unit).replace("+00:00", "Z")

@@ -119,6 +119,15 @@ def test_to_dict_converts_dates_to_utc() -> None:
         Customer("cus_1", created_at=moment.replace(tzinfo=None)).to_dict()
 
 
+@pytest.mark.parametrize(
+    "text", ["0001-01-01T00:00:00.000+14:00", "9999-12-31T23:59:59.999001-12:00"]
+)
+def test_date_beyond_the_years_of_utc_keeps_its_time_zone(text: str) -> None:
+    customer = Customer.from_dict({**PAYLOAD, "createdAt": text})
+    assert customer.to_dict()["createdAt"] == text
+    assert Customer.from_dict(customer.to_dict()) == customer
+
+
 def test_from_dict_accepts_the_customer_of_a_webhook() -> None:
     data: Any = WEBHOOK["data"]
     assert Customer.from_dict(MappingProxyType(data["customer"])).external_id == "user_1"
