@@ -14,10 +14,9 @@ from .._declarative.parameters import (
     CallOptions,
     PathSegment,
     QueryMap,
-    format_query_value,
     take_options,
 )
-from .._declarative.schemas import field_names, serialize_request
+from .._declarative.schemas import field_names, format_query_value, serialize_request
 from .._declarative.signatures import explicit_signature
 from .._internal.naming import camel_case
 from .._transport.call import OPTIONS_KEY

@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import enum
-import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from .._internal.config import timeout_seconds, validate_headers
 from .._transport.client import serialize_json
 from ..models.unset import UNSET
-from .parameters import check_retries, format_query_value
+from .parameters import check_retries
+from .schemas import format_query_value
 
 _QUERY_VALUE_TYPES = (str, int, float, decimal.Decimal, enum.Enum, dt.date)
 
@@ -76,7 +76,7 @@ def convert_extra_query(extra: Any, declared_names: Collection[str]) -> dict[str
     for name, value in check_extra("extra_query", extra, declared_names).items():
         if value is None or not name:
             raise ValueError(f"extra_query: {name!r} is empty, or its value is None; leave it out")
-        if not isinstance(value, _QUERY_VALUE_TYPES) or not _is_finite(value):
+        if not isinstance(value, _QUERY_VALUE_TYPES):
             raise ValueError(
                 f"extra_query: {name!r} must be a string, a number, a boolean or a datetime, not"
                 f" {value!r:.40}"
@@ -84,13 +84,6 @@ def convert_extra_query(extra: Any, declared_names: Collection[str]) -> dict[str
         key = format_query_value("extra_query: a key", name)
         params[key] = format_query_value(f"extra_query: {name}", value)
     return params
-
-
-def _is_finite(value: Any) -> bool:
-    """Return whether a value is neither NaN nor infinite."""
-    if isinstance(value, decimal.Decimal):
-        return value.is_finite()
-    return not isinstance(value, float) or math.isfinite(value)
 
 
 def add_extra_query(info: Any, extra: Any, declared_names: Collection[str]) -> None:

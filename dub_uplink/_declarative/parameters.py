@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import enum
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 from urllib.parse import quote
 
@@ -17,7 +15,7 @@ from .._transport.call import OPTIONS_KEY
 from ..models.unset import UNSET, Unset
 from ..retries import RetryConfig
 from .context import get_context
-from .schemas import format_datetime
+from .schemas import format_query_value
 
 if TYPE_CHECKING:
 
@@ -300,40 +298,9 @@ class QueryMap(_QueryMap):
     def set_params(self, request_builder: Any, params: Mapping[str, Any]) -> None:
         """Add the parameters to the query."""
         for name, value in params.items():
-            if value is not None and value is not UNSET:
-                get_context(request_builder).params[camel_case(name)] = format_query_value(
-                    name, value
-                )
-
-
-def format_query_value(name: str, value: Any) -> str:
-    """Return the text of a query value in Dub's format.
-
-    Raises:
-        ValueError: the value is a collection, a date without a time zone, or text that UTF-8 cannot
-            encode. The message names the field.
-    """
-    if isinstance(value, enum.Enum):
-        value = value.value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, dt.datetime):
-        if value.tzinfo is None:
-            raise ValueError(
-                f"{name} must be a datetime with a time zone, such as timezone.utc, not {value!r}"
-            )
-        return format_datetime(value)
-    if isinstance(value, Collection) and not isinstance(value, str):
-        raise ValueError(f"{name} must be a single value, not {type(value).__name__}")
-    text = str(value)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError(
-            f"{name} contains an unpaired surrogate, which UTF-8 cannot encode: {text!r:.40};"
-            " remove it"
-        ) from None
-    return text
+            if value is not None:
+                key = format_query_value("a query parameter", camel_case(name))
+                get_context(request_builder).params[key] = format_query_value(name, value)
 
 
 def take_options(request_builder: Any, keywords: Any) -> Mapping[str, Any]:

@@ -1,11 +1,16 @@
-"""Define marshmallow base classes and fields that convert between JSON and dataclasses."""
+"""Define marshmallow base classes and fields that convert between JSON and dataclasses.
+
+The module also formats the values of query parameters and headers.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import decimal
 import enum
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import marshmallow
@@ -118,6 +123,48 @@ def format_datetime(moment: dt.datetime) -> str:
     """Format an aware datetime as the server does, in UTC with milliseconds."""
     iso_text = moment.astimezone(dt.UTC).isoformat(timespec="milliseconds")
     return iso_text.replace("+00:00", "Z")
+
+
+def format_query_value(name: str, value: Any) -> str:
+    """Return the text of a query value in Dub's format.
+
+    Raises:
+        ValueError: the value is a collection, NaN, infinite, a date without a time zone, a date
+            that UTC cannot represent, or text that UTF-8 cannot encode. The message names the
+            field.
+    """
+    if isinstance(value, enum.Enum):
+        value = value.value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dt.datetime):
+        if value.tzinfo is None:
+            raise ValueError(
+                f"{name} must be a datetime with a time zone, such as timezone.utc, not {value!r}"
+            )
+        try:
+            return format_datetime(value)
+        except OverflowError:
+            raise ValueError(
+                f"{name} must be from year 1 to 9999 in UTC, not {value.isoformat()}"
+            ) from None
+    if isinstance(value, Collection) and not isinstance(value, str):
+        raise ValueError(f"{name} must be a single value, not {type(value).__name__}")
+    if isinstance(value, decimal.Decimal):
+        is_finite = value.is_finite()  # `math.isfinite` rejects a signaling NaN and 1E+999
+    else:
+        is_finite = not isinstance(value, float) or math.isfinite(value)
+    if not is_finite:
+        raise ValueError(f"{name} must be a finite number, not {value!r}")
+    text = str(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"{name} contains an unpaired surrogate, which UTF-8 cannot encode: {text!r:.40};"
+            " remove it"
+        ) from None
+    return text
 
 
 class SentBoolean(fields.Boolean):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from dub_uplink import UNSET, RetryConfig, declare, errors
 from dub_uplink.testing import FakeDub, faults
 
+EAST = dt.timezone(dt.timedelta(hours=14))
 BODY = {"external_id": "1", "country": "GB"}
 CALLS: dict[str, Any] = {
     "list": lambda c, **o: c.list(**o),
@@ -197,20 +199,40 @@ def test_extra_query_is_sent_by_a_subclass_endpoint(fake: FakeDub, make: Any) ->
     assert len(fake.requests) == sent
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        object(),
-        *map(float, ("nan", "inf")),
-        *map(Decimal, ("NaN", "sNaN", "-Infinity")),
-        lambda: 1,
-    ],
-)
+@pytest.mark.parametrize("value", [object(), lambda: 1])
 def test_extra_query_value_of_unsupported_type_is_rejected(
     fake: FakeDub, customers: Any, value: object
 ) -> None:
     with pytest.raises(ValueError, match="extra_query: 'a' must be a string, a number"):
         customers.list(extra_query={"a": value})
+    assert fake.requests == []
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        *((float(text), "be a finite number") for text in ("nan", "inf")),
+        *((Decimal(text), "be a finite number") for text in ("NaN", "sNaN", "-Infinity")),
+        (dt.datetime.min.replace(tzinfo=EAST), "be from year 1 to 9999 in UTC"),
+    ],
+    ids=str,
+)
+def test_extra_query_value_without_a_standard_form_is_rejected(
+    fake: FakeDub, make: Any, value: object, problem: str
+) -> None:
+    @declare.get("customers", args={"by": declare.Query, "params": declare.QueryMap})
+    @make.stub
+    def things(self: Any, by: Any = None, **params: Any) -> Any: ...
+
+    mine = make({"things": things})
+    with pytest.raises(ValueError, match=f"^extra_query: a must {problem}"):
+        mine.list(extra_query={"a": value})
+    with pytest.raises(ValueError, match=f"^by must {problem}"):
+        mine.things(value)
+    with pytest.raises(ValueError, match=f"^a must {problem}"):
+        mine.things(a=value)
+    with pytest.raises(ValueError, match=r"^a query parameter contains an unpaired surrogate"):
+        mine.things(**{"\ud800": 1})
     assert fake.requests == []
 
 
