@@ -119,10 +119,12 @@ def assert_all_have_the_avatar(fake: FakeDub) -> None:
 def test_upserts_in_two_threads_with_lost_requests_merge() -> None:
     with FakeDub() as fake, fake.serve() as url:
         lose_requests(fake)
-        barrier = threading.Barrier(2)
+        barrier = threading.Barrier(2, timeout=30)
 
         def upsert(body: dict[str, Any]) -> None:
-            with Dub("dub_test", server_url=url, retry_config=QUICK, retry_budget=None) as dub:
+            with Dub(
+                "dub_test", server_url=url, retry_config=SHORT_RETRIES, retry_budget=None
+            ) as dub:
                 for external_id in RACES:
                     barrier.wait()
                     dub.customers.upsert({**body, "external_id": external_id})
@@ -135,7 +137,7 @@ def test_upserts_in_two_threads_with_lost_requests_merge() -> None:
 def test_upserts_in_two_tasks_with_lost_requests_merge() -> None:
     async def main(url: str) -> None:
         async with AsyncDub(
-            "dub_test", server_url=url, retry_config=QUICK, retry_budget=None
+            "dub_test", server_url=url, retry_config=SHORT_RETRIES, retry_budget=None
         ) as dub:
             for external_id in RACES:
                 bodies = [{**body, "external_id": external_id} for body in WORKER_BODIES]

@@ -66,14 +66,14 @@ def test_create_with_a_lost_response_accepts_its_own_customer(
 def test_lookup_compares_the_fields_of_extra_body(
     wire: Any,
     step: Any,
-    said: Any,
+    http_response: Any,
     connect: Any,
     sent: dict[str, Any],
     shown: dict[str, Any],
     is_own: bool,
 ) -> None:
     customer = {"id": "cus_1", "externalId": "user_1", "email": BODY["email"], **shown}
-    server = wire(step(b"", "close"), said(409, CONFLICT), said(200, customer))
+    server = wire(step(b"", "close"), http_response(409, CONFLICT), http_response(200, customer))
     client = connect(server.url)
     if is_own:
         assert client.create(BODY, extra_body=sent).id == "cus_1"
@@ -98,14 +98,14 @@ def test_lookup_compares_the_fields_of_extra_body(
 def test_lookup_compares_an_external_id_update(
     wire: Any,
     step: Any,
-    said: Any,
+    http_response: Any,
     connect: Any,
     sent: dict[str, Any],
     shown: dict[str, Any],
     is_own: bool,
 ) -> None:
     customer = {"id": "cus_1", "externalId": "user_2", "email": "ada@example.com", **shown}
-    server = wire(step(b"", "close"), said(404, MISSING), said(200, customer))
+    server = wire(step(b"", "close"), http_response(404, MISSING), http_response(200, customer))
     client = connect(server.url)
     body = {"external_id": "user_2", **sent}
     if is_own:
