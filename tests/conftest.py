@@ -182,8 +182,9 @@ class RawServer:
         self._stop = threading.Event()
         self._open: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
-        port = self._listener.getsockname()[1]
-        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+        self._address = self._listener.getsockname()
+        self._reserved = socket.socket()  # bound after the listener is closed
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._address[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def play(self, *steps: Step | bytes) -> None:
@@ -201,11 +202,19 @@ class RawServer:
         return [request.connection for request in self.received]
 
     def close(self) -> None:
+        """Refuse connections. Until the end of the test, no other process gets the port."""
         self._stop.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.drop()
+        with contextlib.suppress(OSError):  # a closed connection still uses the port
+            self._reserved.bind(self._address)
+
+    def release(self) -> None:
+        """Close the server and release its port."""
+        self.close()
+        self._reserved.close()
 
     def drop(self) -> None:
         """Close all connections, as a server closes idle ones."""
@@ -290,7 +299,7 @@ def wire() -> Iterator[Callable[..., RawServer]]:
 
         def start(*steps: Step | bytes, tls: ssl.SSLContext | None = None) -> RawServer:
             server = RawServer(*steps, tls=tls)
-            stack.callback(server.close)
+            stack.callback(server.release)
             return server
 
         yield start
