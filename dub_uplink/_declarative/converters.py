@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
+import typing
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import marshmallow
+import uplink
 from uplink.converters import Factory
 
 from .._transport import errors as transport_errors
@@ -19,6 +21,14 @@ from .schemas import ModelSchema, RequestSchema, first_error, serialize_request
 #: The maximum number of records in a list. A page of Dub has at most 100. The limit protects the
 #: memory, because model objects take about twenty times the memory of their JSON.
 _MAX_RECORDS = 10_000
+
+#: The JSON type of generic types, such as ``list[NoteSchema]``, and its name in error messages.
+_JSON_TYPES: Mapping[Any, tuple[type, str]] = {
+    list: (list, "an array"),
+    Sequence: (list, "an array"),
+    dict: (dict, "an object"),
+    Mapping: (dict, "an object"),
+}
 
 
 class SchemaConverter(Factory):  # type: ignore[misc]  # uplink has no types
@@ -105,3 +115,60 @@ def read_body(
     else:
         return value
     raise ResponseValidationError(message, transport_errors.detach_call(response))
+
+
+def _key_path(key: Any) -> Sequence[Any]:
+    return key if isinstance(key, (tuple, list)) else (key,)
+
+
+def _select_part(body: Any, path: Sequence[Any]) -> Any:
+    """Return the part of a JSON body that the keys of ``returns.json`` select.
+
+    Raises:
+        marshmallow.ValidationError: the body has no such part. The message names the key.
+    """
+    for depth, key in enumerate(path, 1):
+        try:
+            body = body[key]
+        except (LookupError, TypeError):
+            name = ".".join(map(str, path[:depth]))
+            message = f"the key of returns.json is missing in this {type(body).__name__}"
+            raise marshmallow.ValidationError({name: [message]}) from None
+    return body
+
+
+class ReturnsJson(uplink.returns.json):  # type: ignore[misc]
+    """``uplink.returns.json`` with errors for a missing key and for a body that is no array."""
+
+    def _make_strategy(self, converter: Any) -> Any:
+        path = _key_path(self._key)
+        json_type, name = _JSON_TYPES.get(typing.get_origin(self._type), (object, ""))
+
+        def convert(response: Response) -> Any:
+            body = _select_part(response.json(), path)
+            if not isinstance(body, json_type):  # uplink converts an object to a list of one item
+                raise marshmallow.ValidationError(f"must be {name}, not {type(body).__name__}")
+            return converter(body)
+
+        return convert
+
+
+class ReturnsSchema(uplink.returns.json):  # type: ignore[misc]
+    """``uplink.returns.json`` for a schema, with a cached converter.
+
+    uplink's own class creates a registry of all converter factories at every call.
+    """
+
+    def __init__(self, type: Any, key: str | tuple[str, ...]) -> None:
+        super().__init__(type=type, key=key)
+        self._schema = type
+        self._path = _key_path(key)
+
+    def modify_request(self, request_builder: Any) -> None:
+        if request_builder.return_type.is_applicable(self):
+            request_builder.return_type = self._convert
+
+    def _convert(self, response: Response) -> Any:
+        convert: Any = get_response_converter(self._schema)
+        body = response.json()
+        return convert(_select_part(body, self._path) if self._path else body)

@@ -8,17 +8,17 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
 
-import marshmallow
 import uplink
 from uplink.decorators import MethodAnnotation
+from uplink.interfaces import Annotation, RequestDefinitionBuilder
 
 from .._internal.config import validate_headers
+from .._internal.credentials import is_coroutine_function
 from .._internal.naming import camel_case
 from .._transport.call import OPTIONS_KEY
-from ..models.response import Response
 from .context import CallContext, ResultHandler, get_context
-from .converters import get_response_converter, is_schema
-from .methods import get_argument_annotations
+from .converters import ReturnsJson, ReturnsSchema, is_schema
+from .methods import get_argument_annotations, get_qualified_name
 from .parameters import Options, PathSegment, Query
 
 P = ParamSpec("P")
@@ -78,10 +78,21 @@ def delete(path: str, args: Mapping[str, Any] | None = None) -> Decorator:
 
 
 def _declare(uplink_decorator: Any, path: str, args: Mapping[str, Any] | None) -> Decorator:
+    verb = uplink_decorator.__name__
+    if not isinstance(path, str):
+        raise TypeError(
+            f'write @declare.{verb}("path"), with the path in parentheses, not {path!r:.100}'
+        )
     # If `path` starts with a slash, uplink drops the path of the server's URL.
     path = path.lstrip("/")
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        if isinstance(function, RequestDefinitionBuilder):
+            raise TypeError(
+                f"{get_qualified_name(function)}: an endpoint has one request; remove"
+                f" @declare.{verb} or the decorator below it"
+            )
+        _check_args(function, args)
         stub = _without_types(function)
         parameters = inspect.signature(stub).parameters
         annotations: dict[str, Any] = {
@@ -100,6 +111,43 @@ def _declare(uplink_decorator: Any, path: str, args: Mapping[str, Any] | None) -
         return cast("Callable[P, T]", uplink_decorator(path, args=annotations)(stub))
 
     return decorate
+
+
+def _check_args(function: Callable[..., Any], args: Any) -> None:
+    """Check the annotations of an endpoint's arguments.
+
+    Raises:
+        TypeError: an annotation is not one of uplink's, or is in the signature of the endpoint.
+    """
+    if args is not None and not isinstance(args, Mapping):
+        raise TypeError(
+            f'{function.__qualname__}: args must be a mapping, such as {{"q": declare.Query}}, not'
+            f" {args!r:.100}"
+        )
+    for name, annotation in (args or {}).items():
+        if not _is_annotation(annotation):
+            raise TypeError(
+                f"{function.__qualname__}: the annotation of the argument {name!r} must be one such"
+                f" as declare.Query, not {annotation!r:.100}"
+            )
+    for name, parameter in inspect.signature(function).parameters.items():
+        hint = parameter.annotation
+        if isinstance(hint, str):
+            try:
+                hint = eval(hint, inspect.unwrap(function).__globals__)
+            except Exception:  # noqa: BLE001 - a name that only type checkers know
+                continue
+        if _is_annotation(hint):
+            raise TypeError(
+                f"{function.__qualname__}: write the annotation of the argument {name!r} in args of"
+                f' the request, as in args={{"{name}": …}}; in the signature, write its type'
+            )
+
+
+def _is_annotation(value: Any) -> bool:
+    return isinstance(value, Annotation) or (
+        isinstance(value, type) and issubclass(value, Annotation)
+    )
 
 
 def same_request_as(method: Callable[..., Any]) -> Decorator:
@@ -205,55 +253,6 @@ class _Idempotent(MethodAnnotation):  # type: ignore[misc]
         request_builder.info[OPTIONS_KEY]["idempotent"] = True
 
 
-def _key_path(key: Any) -> Sequence[Any]:
-    return key if isinstance(key, (tuple, list)) else (key,)
-
-
-def _select_part(body: Any, path: Sequence[Any]) -> Any:
-    """Return the part of a JSON body that the keys of ``returns.json`` select.
-
-    Raises:
-        marshmallow.ValidationError: the body has no such part. The message names the key.
-    """
-    for depth, key in enumerate(path, 1):
-        try:
-            body = body[key]
-        except (LookupError, TypeError):
-            name = ".".join(map(str, path[:depth]))
-            message = f"the key of returns.json is missing in this {type(body).__name__}"
-            raise marshmallow.ValidationError({name: [message]}) from None
-    return body
-
-
-class _ReturnsJson(uplink.returns.json):  # type: ignore[misc]
-    """``uplink.returns.json`` with an error that names a missing key."""
-
-    def _make_strategy(self, converter: Any) -> Any:
-        path = _key_path(self._key)
-        return lambda response: converter(_select_part(response.json(), path))
-
-
-class _ReturnsSchema(uplink.returns.json):  # type: ignore[misc]
-    """``uplink.returns.json`` for a schema, with a cached converter.
-
-    uplink's own class creates a registry of all converter factories at every call.
-    """
-
-    def __init__(self, type: Any, key: str | tuple[str, ...]) -> None:
-        super().__init__(type=type, key=key)
-        self._schema = type
-        self._path = _key_path(key)
-
-    def modify_request(self, request_builder: Any) -> None:
-        if request_builder.return_type.is_applicable(self):
-            request_builder.return_type = self._convert
-
-    def _convert(self, response: Response) -> Any:
-        convert: Any = get_response_converter(self._schema)
-        body = response.json()
-        return convert(_select_part(body, self._path) if self._path else body)
-
-
 def idempotent(function: Callable[P, T]) -> Callable[P, T]:
     """Declare that the client may repeat a ``POST`` that the server may have applied."""
     return _require_above_request("idempotent", _Idempotent)(function)
@@ -282,7 +281,12 @@ def params(values: Mapping[str, str]) -> Decorator:
     """Send query parameters with each request; see ``uplink.params``.
 
     A parameter of a call replaces the declared parameter with the same name.
+
+    Raises:
+        TypeError: ``values`` is not a mapping.
     """
+    if not isinstance(values, Mapping):
+        raise TypeError(f"declare.params must be a mapping, not {type(values).__name__}")
     return _require_above_request("params", uplink.params(values))
 
 
@@ -315,14 +319,31 @@ def result_handler(handler: Callable[[CallContext, Any], Any]) -> Decorator:
             call raises :class:`~dub_uplink.models.errors.ResponseValidationError`.
 
     Raises:
-        TypeError: ``handler`` is not callable, or is a coroutine function.
+        TypeError: ``handler`` does not accept two arguments, or is a coroutine function.
     """
     function: Any = handler
-    if not callable(function) or inspect.iscoroutinefunction(function):
+    if isinstance(function, RequestDefinitionBuilder):
+        raise TypeError("write @declare.result_handler(function), with the function in parentheses")
+    if not callable(function) or is_coroutine_function(function):
         raise TypeError(
             f"declare.result_handler must be a function that is not async, not {handler!r}"
         )
+    if not _accepts_two_arguments(function):
+        raise TypeError(
+            "declare.result_handler must be a function of two arguments, the CallContext and the"
+            f" value, not {handler!r}"
+        )
     return _require_above_request("result_handler", _ResultHandler(handler))
+
+
+def _accepts_two_arguments(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind(None, None)
+    except TypeError:
+        return False
+    except ValueError:  # some built-in functions, such as `max`, have no signature
+        pass
+    return True
 
 
 class returns:
@@ -354,7 +375,8 @@ class returns:
                 this value is converted and returned.
 
         Raises:
-            TypeError: ``type`` is neither a schema, nor a pydantic model, nor a callable.
+            TypeError: ``type`` is neither a schema, nor a pydantic model, nor a callable, or is a
+                coroutine function.
         """
         if function is not None:
             return _require_above_request("returns.json", uplink.returns.json)(function)
@@ -362,5 +384,7 @@ class returns:
             raise TypeError(
                 f"type must be a marshmallow schema, a pydantic model or a callable, not {type!r}"
             )
-        decorator_type = _ReturnsSchema if is_schema(type) else _ReturnsJson
+        if is_coroutine_function(type):
+            raise TypeError(f"type must be a function that is not async, not {type!r}")
+        decorator_type = ReturnsSchema if is_schema(type) else ReturnsJson
         return _require_above_request("returns.json", decorator_type(type=type, key=key))

@@ -8,7 +8,9 @@ that calls the definition.
 
 from __future__ import annotations
 
+import functools
 import inspect
+import types
 import typing
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -63,6 +65,7 @@ def define_methods(
     Raises:
         TypeError: a declaration is wrong. The message names the endpoint.
     """
+    _reject_foreign_decorators(cls)
     for name, declared in get_api_definitions(cls):
         # The definition of a mixin is copied, because other classes use the mixin too.
         is_from_mixin = isinstance(inspect.getattr_static(cls, name), RequestDefinitionBuilder)
@@ -75,6 +78,40 @@ def define_methods(
                 definition_name += "_"
             setattr(cls, definition_name, definition)
             setattr(cls, name, _make_method(definition_name, definition, asynchronous))
+
+
+def _reject_foreign_decorators(cls: type[Any]) -> None:
+    """Raise ``TypeError`` if an endpoint has a decorator such as ``functools.cache``.
+
+    uplink does not find the definition in the object that such a decorator returns. A call of this
+    object would send nothing.
+    """
+    for name in dir(cls):
+        definition = _find_wrapped_definition(inspect.getattr_static(cls, name, None))
+        if definition is not None:
+            raise TypeError(
+                f"{get_qualified_name(definition)}: an endpoint accepts only the decorators of"
+                " uplink and dub_uplink.declare; write a method that calls the endpoint, and"
+                " decorate this method"
+            )
+
+
+def _find_wrapped_definition(value: Any) -> Any:
+    """Return the uplink definition that the result of a decorator contains, or ``None``."""
+    for _ in range(10):  # some objects have every attribute, so the search might not end
+        inner = [getattr(value, "__wrapped__", None)]  # functions, `classmethod`, `staticmethod`
+        if isinstance(value, property):
+            inner = [value.fget]
+        elif isinstance(value, (functools.partial, functools.cached_property)):
+            inner = [value.func]
+        elif isinstance(value, types.FunctionType):  # a wrapper without `functools.wraps`
+            cells = [cell for cell in value.__closure__ or () if cell != types.CellType()]
+            inner += [cell.cell_contents for cell in cells]
+        for each in inner:
+            if isinstance(each, RequestDefinitionBuilder):
+                return each
+        value = inner[0]
+    return None
 
 
 class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no types
@@ -246,6 +283,12 @@ def _is_model(type_: Any) -> bool:
 def _get_function(definition: Any) -> Any:
     """Return the decorated function of a definition."""
     return getattr(definition.__wrapped__, "declared", definition.__wrapped__)
+
+
+def get_qualified_name(definition: Any) -> str:
+    """Return the name of an endpoint, with the name of its class."""
+    definition.update_wrapper(definition)  # uplink sets `__wrapped__` when it creates the class
+    return str(_get_function(definition).__qualname__)
 
 
 def _has_policy(definition: Any) -> bool:
