@@ -208,6 +208,7 @@ def _check_definition(
             " or derive from AsyncDubConsumer or AsyncCustomersConsumer"
         )
     check_template(definition.uri.template, method)
+    _check_sent_once(definition, method)
     options_type = get_options_type(inspect.signature(function), function)
     if options_type is None or not any(
         type(a) is Options for a in get_argument_annotations(definition).values()
@@ -222,6 +223,29 @@ def _check_definition(
             f" also has {unknown[0]!r}; annotate the argument with declare.QueryMap, which sends"
             " it as a query parameter"
         )
+
+
+def _check_sent_once(definition: Any, method: str) -> None:
+    """Raise ``TypeError`` if two arguments are sent as one part of the request."""
+    argument_by_part: dict[str, str] = {}
+    for argument, annotation in get_argument_annotations(definition).items():
+        match annotation:
+            case uplink.Body():
+                part = "the body"
+            case uplink.Query():
+                part = f"the query parameter {annotation.name!r}"
+            case uplink.Field():
+                part = f"the field {annotation.name!r}"
+            case uplink.Header():
+                part = f"the header {str(annotation.name).lower()!r}"
+            case _:
+                continue
+        if part in argument_by_part:
+            raise TypeError(
+                f"{method}: the arguments {argument_by_part[part]!r} and {argument!r} are both"
+                f" {part}; remove one, or give it another name"
+            )
+        argument_by_part[part] = argument
 
 
 def _apply_policy(definition: Any) -> None:

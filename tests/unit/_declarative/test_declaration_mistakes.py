@@ -86,3 +86,39 @@ def test_decorated_method_that_calls_an_endpoint_works(serving: Any, connect: An
     server = serving(200, "7")
     assert connect(server.url, Mine).decorated() == connect(server.url, Mine).value
     assert server.seen == ["GET /notes"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "sent_as"),
+    [
+        (declare.Body, declare.Body, "the body"),
+        (declare.Body(type=dict), uplink.Body, "the body"),
+        (declare.Query("x"), declare.Query("x"), "the query parameter 'x'"),
+        (uplink.Query("x"), declare.Query("x"), "the query parameter 'x'"),
+        (declare.Query("b"), declare.Query, "the query parameter 'b'"),
+        (declare.Field("x"), declare.Field("x"), "the field 'x'"),
+        (declare.Header("X-A"), uplink.Header("x-a"), "the header 'x-a'"),
+    ],
+)
+def test_two_arguments_sent_as_one_part_are_rejected(first: Any, second: Any, sent_as: str) -> None:
+    with pytest.raises(TypeError, match=rf"Mine\.add: .* 'a' and 'b' are both {sent_as}; "):
+
+        class Mine(DubConsumer):
+            @declare.json
+            @declare.post("notes", args={"a": first, "b": second})
+            def add(self, a: Any, b: Any) -> Any: ...
+
+
+def test_arguments_with_one_name_in_different_parts_work(serving: Any, connect: Any) -> None:
+    class Mine(DubConsumer):
+        @declare.json
+        @declare.post(
+            "notes/{a}",
+            args={"q": declare.Query("a"), "f": declare.Field("a"), "h": declare.Header("a")},
+        )
+        def add(self, a: Any, q: Any, f: Any, h: Any) -> Any: ...
+
+    server = serving()
+    connect(server.url, Mine).add("1", "2", "3", "4")
+    (request,) = server.received
+    assert (request.target, request.json, request.headers["a"]) == ("/notes/1?a=2", {"a": "3"}, "4")
