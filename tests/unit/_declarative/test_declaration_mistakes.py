@@ -88,6 +88,109 @@ def test_decorated_method_that_calls_an_endpoint_works(serving: Any, connect: An
     assert server.seen == ["GET /notes"]
 
 
+class Handler:
+    def one(self, value: Any) -> Any: ...
+
+    def two(self, call: Any, value: Any) -> Any:
+        return value
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [lambda value: value, lambda: 1, lambda a, b, c: a, lambda a, b, *, c: a, Handler().one],
+)
+def test_result_handler_without_two_arguments_is_rejected(handler: Any) -> None:
+    with pytest.raises(TypeError, match=r"^declare\.result_handler .* two arguments.*, not "):
+        declare.result_handler(handler)
+
+
+@pytest.mark.parametrize(
+    "handler", [lambda *args: args, lambda a, b, c=1: a, Handler().two, dict, max]
+)
+def test_result_handler_that_accepts_two_arguments_is_allowed(handler: Any) -> None:
+    declare.result_handler(handler)
+
+
+def test_result_handler_without_parentheses_is_rejected() -> None:
+    with pytest.raises(TypeError, match=r"^write @declare\.result_handler\(function\)"):
+
+        class Mine(DubConsumer):
+            @declare.result_handler  # type: ignore[arg-type]
+            @declare.get("notes")
+            def note(self) -> Any: ...
+
+
+@pytest.mark.parametrize("name", ["get", "post", "put", "patch", "delete"])
+def test_request_decorator_without_parentheses_is_rejected(name: str) -> None:
+    with pytest.raises(TypeError, match=rf'^write @declare\.{name}\("path"\), with the path'):
+
+        class Mine(DubConsumer):
+            @getattr(declare, name)
+            def note(self) -> Any: ...
+
+
+def test_params_decorator_without_parentheses_is_rejected() -> None:
+    with pytest.raises(TypeError, match=r"^declare\.params must be a mapping, not "):
+
+        class Mine(DubConsumer):
+            @declare.params  # type: ignore[arg-type]
+            @declare.get("notes")
+            def note(self) -> Any: ...
+
+
+async def convert(body: Any) -> Any: ...
+
+
+class AsyncCallable:
+    async def __call__(self, body: Any) -> Any: ...
+
+
+@pytest.mark.parametrize("type_", [convert, AsyncCallable()])
+def test_async_function_as_json_type_is_rejected(type_: Any) -> None:
+    with pytest.raises(TypeError, match=r"^type must be a function that is not async, not "):
+        declare.returns.json(type=type_)
+
+
+@pytest.mark.parametrize("annotation", [str, "query", None, 5, declare.json, [declare.Query]])
+def test_value_in_args_that_is_no_annotation_is_rejected(annotation: Any) -> None:
+    with pytest.raises(TypeError, match=r"Mine\.note: .* argument 'q' .* declare\.Query, not "):
+
+        class Mine(DubConsumer):
+            @declare.get("notes", args={"q": annotation})
+            def note(self, q: str) -> Any: ...
+
+
+@pytest.mark.parametrize("args", [[declare.Query], (declare.Query,), "q", declare.Query])
+def test_args_that_are_not_a_mapping_are_rejected(args: Any) -> None:
+    message = r'Mine\.note: args must be a mapping, such as \{"q": declare\.Query\}, not '
+    with pytest.raises(TypeError, match=message):
+
+        class Mine(DubConsumer):
+            @declare.get("notes", args=args)
+            def note(self, q: str) -> Any: ...
+
+
+@pytest.mark.parametrize("hint", [declare.Query, "declare.Query", declare.Query("x"), uplink.Query])
+@pytest.mark.parametrize("path", ["notes", "notes/{q}"])
+def test_annotation_in_the_signature_is_rejected(hint: Any, path: str) -> None:
+    def note(self: Any, q: Any) -> Any: ...
+
+    note.__annotations__["q"] = hint
+    message = r"\.note: write the annotation of the argument 'q' in args of the request"
+    with pytest.raises(TypeError, match=message):
+        declare.get(path)(note)
+
+
+@pytest.mark.parametrize("inner", [declare, uplink], ids=["declare", "uplink"])
+def test_second_request_decorator_is_rejected(inner: Any) -> None:
+    with pytest.raises(TypeError, match=r"Mine\.note: .* one request; remove @declare\.get or"):
+
+        class Mine(DubConsumer):
+            @declare.get("notes")
+            @inner.post("notes")
+            def note(self) -> Any: ...
+
+
 @pytest.mark.parametrize(
     ("first", "second", "sent_as"),
     [
