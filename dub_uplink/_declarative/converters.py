@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Sequence
+import typing
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import marshmallow
@@ -20,6 +21,14 @@ from .schemas import ModelSchema, RequestSchema, first_error, serialize_request
 #: The maximum number of records in a list. A page of Dub has at most 100. The limit protects the
 #: memory, because model objects take about twenty times the memory of their JSON.
 _MAX_RECORDS = 10_000
+
+#: The JSON type of generic types, such as ``list[NoteSchema]``, and its name in error messages.
+_JSON_TYPES: Mapping[Any, tuple[type, str]] = {
+    list: (list, "an array"),
+    Sequence: (list, "an array"),
+    dict: (dict, "an object"),
+    Mapping: (dict, "an object"),
+}
 
 
 class SchemaConverter(Factory):  # type: ignore[misc]  # uplink has no types
@@ -129,11 +138,19 @@ def _select_part(body: Any, path: Sequence[Any]) -> Any:
 
 
 class ReturnsJson(uplink.returns.json):  # type: ignore[misc]
-    """``uplink.returns.json`` with an error that names a missing key."""
+    """``uplink.returns.json`` with errors for a missing key and for a body that is no array."""
 
     def _make_strategy(self, converter: Any) -> Any:
         path = _key_path(self._key)
-        return lambda response: converter(_select_part(response.json(), path))
+        json_type, name = _JSON_TYPES.get(typing.get_origin(self._type), (object, ""))
+
+        def convert(response: Response) -> Any:
+            body = _select_part(response.json(), path)
+            if not isinstance(body, json_type):  # uplink converts an object to a list of one item
+                raise marshmallow.ValidationError(f"must be {name}, not {type(body).__name__}")
+            return converter(body)
+
+        return convert
 
 
 class ReturnsSchema(uplink.returns.json):  # type: ignore[misc]

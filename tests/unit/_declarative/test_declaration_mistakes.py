@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import json
+import typing
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import marshmallow
 import pytest
 import uplink
 
-from dub_uplink import AsyncDubConsumer, DubConsumer, declare
+from dub_uplink import AsyncDubConsumer, DubConsumer, declare, errors
 
 
 def with_wraps(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -225,3 +228,53 @@ def test_arguments_with_one_name_in_different_parts_work(serving: Any, connect: 
     connect(server.url, Mine).add("1", "2", "3", "4")
     (request,) = server.received
     assert (request.target, request.json, request.headers["a"]) == ("/notes/1?a=2", {"a": "3"}, "4")
+
+
+class NoteSchema(marshmallow.Schema):
+    id = marshmallow.fields.String(required=True)
+
+
+def return_converted(type_: Any) -> Any:
+    class Mine(DubConsumer):
+        @declare.returns.json(type=type_, key="notes")
+        @declare.get("notes")
+        def notes(self) -> Any: ...
+
+    return Mine
+
+
+LISTS = [list[NoteSchema], Sequence[NoteSchema], typing.List[NoteSchema]]  # noqa: UP006
+DICTS = [dict[str, NoteSchema], Mapping[str, NoteSchema]]
+
+
+@pytest.mark.parametrize(
+    ("types", "notes", "message"),
+    [
+        (LISTS, '{"id": "a"}', "the body: must be an array, not dict"),
+        (LISTS, '"ab"', "the body: must be an array, not str"),
+        (LISTS, "null", "the body: must be an array, not NoneType"),
+        (LISTS, "[{}]", "id: Missing data for required field."),
+        (DICTS, '[{"id": "a"}]', "the body: must be an object, not list"),
+        (DICTS, "null", "the body: must be an object, not NoneType"),
+    ],
+)
+def test_container_type_rejects_a_body_of_another_type(
+    serving: Any, connect: Any, types: Any, notes: str, message: str
+) -> None:
+    server = serving(200, f'{{"notes": {notes}}}')
+    for type_ in types:
+        with pytest.raises(errors.ResponseValidationError) as caught:
+            connect(server.url, return_converted(type_)).notes()
+        assert str(caught.value) == f"200: unexpected response body: {message}"
+
+
+@pytest.mark.parametrize(
+    ("types", "notes"),
+    [(LISTS, [{"id": "a"}, {"id": "b"}]), (LISTS, []), (DICTS, {"x": {"id": "a"}}), (DICTS, {})],
+)
+def test_container_type_converts_a_body_of_this_type(
+    serving: Any, connect: Any, types: Any, notes: Any
+) -> None:
+    server = serving(200, json.dumps({"notes": notes}))
+    for type_ in types:
+        assert connect(server.url, return_converted(type_)).notes() == notes
