@@ -30,20 +30,15 @@ if TYPE_CHECKING:
     class Body(_Typed):
         """The body of the request; see ``uplink.Body``."""
 
-    class Field(_Named):
-        """A field of the body; see ``uplink.Field``."""
-
-    class _Header(_Named): ...
-
-    class _HeaderMap(_Typed): ...
-
-    class _Path(_Named): ...
-
-    class _Query(_Named): ...
-
-    class _QueryMap(_Typed): ...
+    _Field = _Named
+    _Header = _Named
+    _HeaderMap = _Typed
+    _Path = _Named
+    _Query = _Named
+    _QueryMap = _Typed
 
 else:
+    from uplink import Field as _Field
     from uplink import Header as _Header
     from uplink import HeaderMap as _HeaderMap
     from uplink import Path as _Path
@@ -51,7 +46,6 @@ else:
     from uplink import QueryMap as _QueryMap
 
     Body = uplink.Body
-    Field = uplink.Field
 
 
 _CONTROL_CHARACTER = re.compile(r"[\0-\x1f\x7f]")
@@ -209,6 +203,12 @@ class Query(_Query):
     def modify_request(self, request_builder: Any, value: Any) -> None:
         if value is not None and value is not UNSET:
             get_context(request_builder).params[self.name] = format_query_value(self.name, value)
+
+
+class Field(_Field):
+    """A field of a JSON body, by default with the argument's name; ``None`` is sent as ``null``."""
+
+    __module__ = "dub_uplink.declare"
 
 
 class Header(_Header):

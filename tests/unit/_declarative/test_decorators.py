@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pydoc
 from typing import Any
 
 import pytest
@@ -81,3 +82,26 @@ def test_invalid_arguments_raise_the_type_error_of_a_function(
     with pytest.raises(TypeError, match=message):
         things.only(*args, **options)
     assert server.seen == []
+
+
+class Fields(DubConsumer):
+    @declare.json
+    @declare.post("things", args={"pet_name": declare.Field, "by_age": declare.Query})
+    def add(self, pet_name: str | None, by_age: int | None = None) -> Any: ...
+
+
+def test_field_keeps_its_name_and_sends_none_as_null(server: Any, connect: Any) -> None:
+    fields = connect(server.url, Fields)
+    fields.add("Tom", 7)
+    fields.add(None)
+    assert [(request.target, request.json) for request in server.received] == [
+        ("/things?byAge=7", {"pet_name": "Tom"}),
+        ("/things", {"pet_name": None}),
+    ]
+
+
+def test_help_of_field_describes_a_field_of_a_json_body() -> None:
+    text = pydoc.render_doc(declare.Field, renderer=pydoc.plaintext)  # type: ignore[attr-defined]
+    assert "dub_uplink.declare" in text
+    assert "form_url_encoded" not in text
+    assert "``None`` is sent as ``null``" in text
