@@ -48,6 +48,9 @@ from .schemas import (
 
 def _make_page(call: CallContext, customers: list[Customer]) -> CustomerPage:
     """Return customers as a page. The page fetches the next page with the options of this call."""
+    # `call.query` has all filters of the call, from the request object and from the keywords, with
+    # the server's names. `list` accepts these names too. CustomerPage computes the query of the
+    # next page, and passes it to the function.
     consumer, options = call.consumer, call.options
     page: CustomerPage = consumer._page_type(
         customers, call.query, lambda query: consumer.list(query, **options)
@@ -56,7 +59,11 @@ def _make_page(call: CallContext, customers: list[Customer]) -> CustomerPage:
 
 
 def _read_count(call: CallContext, body: Any) -> int | list[CustomerCount]:
-    """Return the number of customers, or the groups if the query has ``groupBy``."""
+    """Return the number of customers, or the groups if the query has ``groupBy``.
+
+    Without ``groupBy`` the body is a number, such as ``42``. With ``groupBy`` it is an array, such
+    as ``[{"country": "GB", "_count": 42}]``.
+    """
     return read_groups(body) if "groupBy" in call.query else read_number(body)
 
 
@@ -97,18 +104,25 @@ class CustomersConsumer(CustomerBatches):
     ``TypeError`` before anything is sent.
     """
 
-    __module__ = "dub_uplink"
+    __module__ = "dub_uplink"  # `repr()` and `help()` show the public module
 
     #: The class of the pages of `list`. The asynchronous consumer has another class.
     _page_type = CustomerPage
     #: Decides whether to repeat a write that the server may have applied. If the repeated write
-    #: fails with 404 or 409, this class decides whether the server applied the first write.
+    #: fails with 404 or 409, this class decides whether the server applied the first write. After a
+    #: create or a change of the external id, it needs the response to
+    #: `GET customers/ext_<external id>`, which the transport sends.
     _recovery_type = CustomerOperation
 
-    # `declare` has uplink's decorators and annotations, with types. Two names are not uplink's:
+    # `declare` has uplink's decorators and annotations, with types. `args={…}` gives the annotation
+    # of each argument, as a signature does in uplink. Two names are not uplink's:
     # `result_handler` is like `uplink.response_handler`, but its function takes the value that
     # `returns.json` made. `Options` is a `QueryMap` that sends nothing: it passes the call options
     # to the transport, and rejects other keywords.
+    #
+    # Query parameters and body fields are sent in camelCase: `external_id` as `externalId`. Each
+    # request has the headers `Authorization: Bearer <token>` and `Accept: application/json`, which
+    # the transport of the base class sets.
     #
     # A method with `**options: Unpack[ListOptions]` accepts the keywords of ListOptions and no
     # others. ListOptions has the filters of a list and the CallOptions. For methods that are not
@@ -204,9 +218,10 @@ class CustomersConsumer(CustomerBatches):
         """An object whose endpoints return responses with status, headers and content."""
         return CustomersWithRawResponse(self)
 
-    # CountQuery sends the keyword filters and the value that CountGroup stored. It also makes the
-    # call raise NotFound if the server does not have the route. Here `list` is the method above, so
-    # the type is `builtins.list`.
+    # CountGroup stores `group_by`. CountQuery sends the keyword filters and `group_by`, as in
+    # `groupBy=linkId` for "link_id". If the server does not have the route, CountQuery makes the
+    # call raise NotFound instead of SDKError. Here `list` is the method above, so the type is
+    # `builtins.list`.
     @overload
     def count(self, *, group_by: None = None, **options: Unpack[CountOptions]) -> int: ...
     @overload
@@ -273,7 +288,8 @@ class CustomersConsumer(CustomerBatches):
         raise NotImplementedError
 
     # CustomerRequest("id") sends an id, or the id of a request object, as {id} in the path.
-    # ExpandQuery accepts the call options and include_expanded_fields.
+    # ExpandQuery accepts the call options and include_expanded_fields, and sends
+    # `includeExpandedFields=true`.
     @declare.returns.json(type=CustomerSchema)
     @declare.get("customers/{id}", args={"request": CustomerRequest("id"), "options": ExpandQuery})
     def get(
@@ -294,6 +310,7 @@ class CustomersConsumer(CustomerBatches):
         """
         raise NotImplementedError
 
+    # CustomerId sends the id as {id} in the path: one segment, percent-encoded.
     @declare.json
     @declare.returns.json(type=CustomerSchema)
     @declare.patch(
