@@ -315,8 +315,9 @@ def result_handler(handler: Callable[[CallContext, Any], Any]) -> Decorator:
     Args:
         handler: takes the :class:`CallContext` of the call, and the value that ``returns`` declares
             or, without ``returns``, the response. The endpoint returns the handler's result. If
-            the handler raises ``ValueError``, ``TypeError`` or ``marshmallow.ValidationError``, the
-            call raises :class:`~dub_uplink.models.errors.ResponseValidationError`.
+            the handler raises ``ValueError``, ``TypeError``, ``LookupError``, ``AttributeError``,
+            ``OverflowError`` or ``marshmallow.ValidationError``, the call raises
+            :class:`~dub_uplink.models.errors.ResponseValidationError`.
 
     Raises:
         TypeError: ``handler`` does not accept two arguments, or is a coroutine function.

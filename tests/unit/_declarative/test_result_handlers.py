@@ -148,3 +148,54 @@ def test_result_handler_of_a_coroutine_endpoint_is_called(server: Any) -> None:
 def test_result_handler_that_is_no_plain_function_is_rejected(handler: Any) -> None:
     with pytest.raises(TypeError, match=r"^declare\.result_handler must be a function that is not"):
         declare.result_handler(handler)
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("a"), IndexError(), AttributeError(), OverflowError(), TypeError()]
+)
+def test_error_of_a_handler_about_the_body_rejects_the_body(
+    server: Any, connect: Any, error: Exception
+) -> None:
+    with pytest.raises(errors.ResponseValidationError, match=type(error).__name__):
+        connect(server.url, raising(error)).tags()
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), OSError(), errors.DubError("x")])
+def test_other_error_of_a_result_handler_is_unchanged(
+    server: Any, connect: Any, error: Exception
+) -> None:
+    with pytest.raises(type(error)) as caught:
+        connect(server.url, raising(error)).tags()
+    assert caught.value is error
+
+
+def raising(error: Exception) -> Any:
+    def handler(call: CallContext, body: Any) -> Any:
+        raise error
+
+    class Mine(CustomersConsumer):
+        @declare.result_handler(handler)
+        @declare.get("tags")
+        def tags(self) -> Any: ...
+
+    return Mine
+
+
+def test_result_handler_below_returns_receives_the_same_value(server: Any, connect: Any) -> None:
+    class Mine(CustomersConsumer):
+        @declare.returns.json(type=TagSchema(many=True))
+        @declare.result_handler(make_page)
+        @declare.get("tags")
+        def tags(self) -> TagPage:
+            raise NotImplementedError
+
+    assert type(connect(server.url, Mine).tags()) is TagPage
+
+
+def test_return_annotation_alone_does_not_convert(server: Any, connect: Any) -> None:
+    class Mine(CustomersConsumer):
+        @declare.get("tags")
+        def tags(self) -> TagSchema:
+            raise NotImplementedError
+
+    assert type(connect(server.url, Mine).tags()) is Response

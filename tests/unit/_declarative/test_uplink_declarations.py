@@ -212,3 +212,16 @@ def test_exception_of_an_uplink_response_handler_is_unchanged(serving: Any, conn
 
     with pytest.raises(ValueError, match=r"^mine$"):
         connect(serving().url, Mine).tags()
+
+
+def test_authorization_of_uplink_headers_is_ignored(serving: Any, connect: Any, token: str) -> None:
+    @uplink.headers({"Authorization": "Bearer x", "X-Team": "growth"})
+    class Mine(CustomersConsumer):
+        @uplink.headers({"authorization": "Bearer y"})
+        @uplink.get("tags")
+        def tags(self) -> Any: ...
+
+    server = serving()
+    connect(server.url, Mine).tags()
+    headers = server.received[0].headers
+    assert (headers["authorization"], headers["x-team"]) == (f"Bearer {token}", "growth")
