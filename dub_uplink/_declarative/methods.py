@@ -86,8 +86,9 @@ def _reject_foreign_decorators(cls: type[Any]) -> None:
     uplink does not find the definition in the object that such a decorator returns. A call of this
     object would send nothing.
     """
-    for name in dir(cls):
-        definition = _find_wrapped_definition(inspect.getattr_static(cls, name, None))
+    attributes = {name: each for base in cls.__mro__[::-1] for name, each in vars(base).items()}
+    for attribute in attributes.values():
+        definition = _find_wrapped_definition(attribute)
         if definition is not None:
             raise TypeError(
                 f"{get_qualified_name(definition)}: an endpoint accepts only the decorators of"
