@@ -1,4 +1,7 @@
-"""Send the request of one attempt with ``aiohttp``. No other module imports ``aiohttp``."""
+"""Send the request of one attempt with ``aiohttp``.
+
+Only this module and the modules ``aiohttp_errors`` and ``aiohttp_reading`` import ``aiohttp``.
+"""
 
 from __future__ import annotations
 
@@ -8,32 +11,36 @@ import math
 import os
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
 import requests
 import yarl
-from requests.exceptions import InvalidProxyURL
-from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 
 from .._internal.config import CONNECT_TIMEOUT, POOL_WAIT_SHARE
 from .._internal.credentials import RedactedStr
 from .._internal.version import __version__
 from ..models.response import Response
+from .aiohttp_errors import (
+    SEND_ERRORS,
+    ConnectionDroppedError,
+    ProxyUnreachableError,
+    TunnelRejectedError,
+    UnsupportedProxyError,
+    to_requests_error,
+)
+from .aiohttp_reading import read_response
 from .connection_errors import (
     ConnectError,
-    HandshakeError,
     IncompleteResponse,
     InvalidRequest,
     PoolTimeout,
-    ProxyConnectError,
-    TunnelRefused,
     find_tls_error,
 )
-from .decoding import ACCEPT_ENCODING, ContentDecoder, check_size
+from .decoding import ACCEPT_ENCODING
 from .proxies import find_proxy_url
 
 _DEFAULT_HEADERS = {
@@ -48,22 +55,6 @@ _ALERT_TIMEOUT = 0.5
 #: The session's trace callbacks may run for this number of seconds after the deadline.
 _TRACE_GRACE = 0.2
 _PROXY_SCHEMES = ("http", "https")
-
-
-class _ConnectionDroppedError(aiohttp.ClientError):
-    """The connection broke. ``aiohttp`` does not retry a request after this exception."""
-
-
-class _ProxyUnreachableError(aiohttp.ClientError):
-    """The host of a proxy is unknown, or ``aiohttp-socks`` cannot connect through a proxy."""
-
-
-class _TunnelRejectedError(aiohttp.ClientError):
-    """A proxy that ``aiohttp-socks`` uses rejected CONNECT. Arguments: status and reason."""
-
-
-class _UnsupportedProxyError(aiohttp.ClientError):
-    """``aiohttp`` does not support the URL of a proxy."""
 
 
 class _SendOnceMiddleware:
@@ -101,7 +92,7 @@ class _SendOnceMiddleware:
             except Exception as error:
                 self._error = error
                 raise
-            self.outcome = await _read_response(self._response)
+            self.outcome = await read_response(self._response, restore=True)
         return self._response
 
     async def _send(
@@ -112,7 +103,7 @@ class _SendOnceMiddleware:
             proxy = request.proxy = yarl.URL(f"http://{proxy}")  # as requests does
         if proxy is not None and proxy.scheme not in _PROXY_SCHEMES:
             # aiohttp treats a proxy with an unknown scheme as an HTTP proxy.
-            raise _UnsupportedProxyError(
+            raise UnsupportedProxyError(
                 f"a proxy with the scheme {proxy.scheme!r} is not supported by aiohttp; install"
                 " aiohttp-socks and pass a session with its ProxyConnector"
                 if proxy.scheme.startswith("socks")
@@ -126,7 +117,7 @@ class _SendOnceMiddleware:
         except aiohttp.ClientConnectorDNSError as error:
             if proxy is None:
                 raise
-            raise _ProxyUnreachableError(str(error.os_error)) from None
+            raise ProxyUnreachableError(str(error.os_error)) from None
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError):
             raise
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
@@ -134,14 +125,14 @@ class _SendOnceMiddleware:
             # The text of ServerDisconnectedError can be the repr of a part of the response.
             is_disconnect = isinstance(error, aiohttp.ServerDisconnectedError)
             text = "Server disconnected" if is_disconnect else str(error)
-            raise _ConnectionDroppedError(text) from cause or error
+            raise ConnectionDroppedError(text) from cause or error
         except Exception as error:
             # The exceptions of aiohttp-socks do not derive from the exceptions of aiohttp.
             if type(error).__module__.partition(".")[0] in ("aiohttp_socks", "python_socks"):
                 status = getattr(error, "error_code", None) or 0
                 if status >= 400:  # an HTTP status; smaller numbers are SOCKS error codes
-                    raise _TunnelRejectedError(status, str(error).partition(" ")[2]) from None
-                raise _ProxyUnreachableError(str(error)) from None
+                    raise TunnelRejectedError(status, str(error).partition(" ")[2]) from None
+                raise ProxyUnreachableError(str(error)) from None
             raise
 
     async def _receive_alert(
@@ -177,13 +168,7 @@ class AiohttpBackend:
     If the caller passes no session, the first call creates one in its event loop.
     """
 
-    #: The exceptions of a failed attempt. Any other exception is a mistake of the caller.
-    send_errors: tuple[type[Exception], ...] = (
-        requests.RequestException,
-        aiohttp.ClientError,
-        OSError,  # includes TimeoutError
-        ValueError,  # an invalid proxy URL or `Location`
-    )
+    send_errors = SEND_ERRORS
 
     def __init__(self, session: aiohttp.ClientSession | None, server_url: str) -> None:
         self._caller_session = session
@@ -226,10 +211,10 @@ class AiohttpBackend:
                 )
                 async with response:
                     # A mocked session does not call the middleware, which then has no outcome.
-                    outcome = middleware.outcome or await _read_response(response)
+                    outcome = middleware.outcome or await read_response(response)
         except Exception as error:
             outcome = middleware.outcome or self._convert_error(error, timeout, started_at)
-            if not isinstance(error, self.send_errors) and getattr(outcome, "ok", False):
+            if not isinstance(error, SEND_ERRORS) and getattr(outcome, "ok", False):
                 raise
             # A mocked session may send the request, although it does not call the middleware.
             request = middleware.request
@@ -251,7 +236,7 @@ class AiohttpBackend:
         if isinstance(error, ValueError) and not isinstance(error, aiohttp.ClientSSLError):
             return InvalidRequest(str(error))
         if isinstance(error, (aiohttp.ClientError, TimeoutError)):
-            return _to_requests_error(error)
+            return to_requests_error(error)
         if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
             return ConnectError(str(error))  # asyncio resolves host names in a thread
         return error
@@ -313,41 +298,6 @@ class AiohttpBackend:
             await asyncio.sleep(0)
 
 
-async def _read_response(response: aiohttp.ClientResponse) -> Response | IncompleteResponse:
-    try:
-        content = await _read_body(response)
-    except AiohttpBackend.send_errors as error:
-        response.close()
-        return IncompleteResponse(response.status, _to_requests_error(error))
-    return Response(response.status, _join_repeated(response.headers), content)
-
-
-async def _read_body(response: aiohttp.ClientResponse) -> bytes:
-    encoding = response.headers.get("Content-Encoding")
-    decoder = ContentDecoder(encoding) if encoding else None
-    chunks: list[bytes] = []
-    size = 0
-    content = response.content
-    while not content.at_eof():
-        chunk = await content.readany()
-        chunks.append(decoder.decode(chunk) if decoder else chunk)
-        size += len(chunks[-1])
-        check_size(size)
-    if decoder:
-        decoder.check_complete()
-    return b"".join(chunks)
-
-
-def _join_repeated(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Return headers with the values of each repeated header joined by commas."""
-    if len({name.lower() for name in headers}) == len(headers):
-        return headers
-    joined: CaseInsensitiveDict[str] = CaseInsensitiveDict()
-    for name, value in headers.items():
-        joined[name] = f"{joined[name]}, {value}" if name in joined else value
-    return joined
-
-
 @functools.lru_cache(64)
 def _make_client_timeout(timeout: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(
@@ -357,35 +307,6 @@ def _make_client_timeout(timeout: float) -> aiohttp.ClientTimeout:
         sock_connect=CONNECT_TIMEOUT,
         ceil_threshold=math.inf,  # otherwise aiohttp rounds the timeout up to a whole second
     )
-
-
-def _to_requests_error(error: Exception) -> Exception:
-    """Convert an error to the matching exception of ``requests``."""
-    if isinstance(error, (requests.RequestException, ValueError)):
-        return error
-    for classes, convert in _CONVERSIONS:
-        if isinstance(error, classes):
-            return convert(error)
-    tls_error = find_tls_error(error)
-    if tls_error is not None:
-        return requests.exceptions.SSLError(tls_error)
-    return requests.ConnectionError(str(error) or type(error).__name__)
-
-
-_CONVERSIONS: tuple[tuple[Any, Callable[[Any], Exception]], ...] = (
-    (TimeoutError, lambda error: requests.ReadTimeout(str(error))),
-    (
-        (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch),
-        lambda error: HandshakeError(*error.args),
-    ),
-    (_UnsupportedProxyError, lambda error: InvalidProxyURL(str(error))),
-    (_TunnelRejectedError, lambda error: TunnelRefused(*error.args)),
-    (_ProxyUnreachableError, lambda error: ProxyConnectError(str(error))),
-    (aiohttp.ClientHttpProxyError, lambda error: TunnelRefused(error.status, error.message)),
-    (aiohttp.ClientResponseError, lambda error: requests.ConnectionError(error.message)),
-    (aiohttp.ClientProxyConnectionError, lambda error: ProxyConnectError(str(error.os_error))),
-    (aiohttp.ClientConnectorError, lambda error: ConnectError(str(error.os_error))),
-)
 
 
 def make_async_backend(client: Any, server_url: str) -> AiohttpBackend:
