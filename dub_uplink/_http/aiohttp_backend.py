@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 import aiohttp
 import requests
 import yarl
+from requests.exceptions import InvalidProxyURL
 from requests.utils import get_environ_proxies
 
 from .._internal.config import CONNECT_TIMEOUT, POOL_WAIT_SHARE
@@ -41,7 +42,7 @@ from .connection_errors import (
     find_tls_error,
 )
 from .decoding import ACCEPT_ENCODING
-from .proxies import find_proxy_url
+from .proxies import INVALID_PROXY_MESSAGE, find_proxy_url, normalize_proxy_url
 
 _DEFAULT_HEADERS = {
     "User-Agent": f"dub-uplink/{__version__} aiohttp/{aiohttp.__version__}",
@@ -99,8 +100,11 @@ class _SendOnceMiddleware:
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         proxy = request.proxy
-        if proxy is not None and "://" not in str(proxy):
-            proxy = request.proxy = yarl.URL(f"http://{proxy}")  # as requests does
+        if proxy is not None and not (proxy.scheme and proxy.host):
+            try:
+                proxy = request.proxy = yarl.URL(normalize_proxy_url(str(proxy)))
+            except ValueError as error:  # aiohttp would handle InvalidProxyURL as an OSError
+                raise UnsupportedProxyError(str(error)) from None
         if proxy is not None and proxy.scheme not in _PROXY_SCHEMES:
             # aiohttp treats a proxy with an unknown scheme as an HTTP proxy.
             raise UnsupportedProxyError(
@@ -232,6 +236,10 @@ class AiohttpBackend:
                 or time.monotonic() - started_at > CONNECT_TIMEOUT + 0.1
             )
             return requests.ConnectTimeout(PoolTimeout() if pool_wait_ended else str(error))
+        if isinstance(error, aiohttp.InvalidURL) and not str(error.url).startswith(
+            self._server_url
+        ):
+            return InvalidProxyURL(INVALID_PROXY_MESSAGE)
         # Without a response, a ValueError means an invalid request or an invalid certificate.
         if isinstance(error, ValueError) and not isinstance(error, aiohttp.ClientSSLError):
             return InvalidRequest(str(error))

@@ -36,8 +36,8 @@ async def read_response(
             return IncompleteResponse(response.status, to_requests_error(error))
         raise
     if restore and raw_chunks:
-        # aiohttp can restore a body only with StreamReader.unread_data(), which is deprecated. vcrpy
-        # and aiohttp-client-cache replace `response.content`, too. The protocol is not connected.
+        # aiohttp can restore a body only with StreamReader.unread_data(), which is deprecated.
+        # vcrpy and aiohttp-client-cache replace `response.content`, too.
         raw = b"".join(raw_chunks)
         loop = asyncio.get_running_loop()
         limit = max(len(raw), 2**16)  # half of the maximum length of a line

@@ -74,6 +74,52 @@ def test_async_proxy_of_environment_without_scheme_is_used(
     assert sent == (f"Basic {b64encode(b'us3r:pa@s').decode()}" if login else None)
 
 
+@pytest.mark.parametrize("prefix", ["", "//", "us3r:pa%40s@", "//us3r:pa%40s@"])
+def test_environment_proxy_on_a_one_word_host_is_used(
+    serving: Any, connect_both: Any, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    server = serving()
+    monkeypatch.setenv("HTTP_PROXY", server.url.replace("http://127.0.0.1", f"{prefix}localhost"))
+    assert connect_both("http://dub.internal").list() == []
+    assert server.seen == ["GET http://dub.internal/customers"]
+    assert ("proxy-authorization" in server.received[0].headers) is ("@" in prefix)
+
+
+@pytest.mark.parametrize("prefix", ["", "//", "us3r:pa%40s@"])
+def test_session_proxy_on_a_one_word_host_is_used(
+    serving: Any, connect: Any, connect_async: Any, prefix: str
+) -> None:
+    server = serving()
+    proxy = server.url.replace("http://127.0.0.1", f"{prefix}localhost")
+    session = requests.Session()
+    session.proxies = {"http": proxy}
+    assert connect("http://dub.internal", client=session).list() == []
+    dub = connect_async("http://dub.internal", client=lambda: aiohttp.ClientSession(proxy=proxy))
+    assert dub.list() == []
+    assert server.seen == ["GET http://dub.internal/customers"] * 2
+
+
+INVALID_PROXIES = ["squid:port", "squid:99999", "http:squid:3128", "http://:3128", "mailto:us3r"]
+
+
+@pytest.mark.parametrize("proxy", INVALID_PROXIES)
+@pytest.mark.parametrize("source", ["environment", "session"])
+def test_invalid_proxy_is_named_in_the_error(
+    connect: Any, connect_async: Any, monkeypatch: pytest.MonkeyPatch, proxy: str, source: str
+) -> None:
+    session, make_session = None, lambda: None
+    if source == "session":
+        session = requests.Session()
+        session.proxies = {"http": proxy}
+        make_session = lambda: aiohttp.ClientSession(proxy=proxy)  # noqa: E731
+    else:
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+    for make, client in (connect, session), (connect_async, make_session):
+        with pytest.raises(errors.APIConnectionError, match=r"the proxy's URL") as caught:
+            make("http://dub.internal", client=client, retry_config=QUICK).list()
+        assert (caught.value.sent, caught.value.attempts) == (False, 1)
+
+
 @pytest.mark.parametrize("login", ["", "us3r:pa%40s@"])
 @pytest.mark.parametrize("is_environment", [True, False])
 def test_aiohttp_session_proxy_without_scheme_is_used(
