@@ -216,6 +216,12 @@ class AiohttpBackend:
                 async with response:
                     # A mocked session does not call the middleware, which then has no outcome.
                     outcome = middleware.outcome or await read_response(response)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not session.closed or (task is not None and task.cancelling()):
+                raise
+            # Closing a session cancels the requests that wait for a connection, not their tasks.
+            outcome = ConnectError("the session was closed")
         except Exception as error:
             outcome = middleware.outcome or self._convert_error(error, timeout, started_at)
             if not isinstance(error, SEND_ERRORS) and getattr(outcome, "ok", False):

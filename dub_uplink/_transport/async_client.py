@@ -23,7 +23,7 @@ class AsyncRetryingClient(RetryingClient):
         return AsyncExecution(self.send)
 
     async def aclose(self) -> None:
-        """Close the client; later calls raise ``RuntimeError``."""
+        """Close the client; see :meth:`RetryingClient.close`."""
         self._closed = True
         await self._backend.close()
 
@@ -74,6 +74,8 @@ class AsyncRetryingClient(RetryingClient):
                 return rejection
             authorization = gate.authorization
         authorization = authorization or await self._token.authorization_async()
+        if self._closed:
+            return self._end_closed_call(call)
         timeout = call.attempt_timeout()
         started_at = call.retry_state.clock.monotonic()
         received: Response | Exception

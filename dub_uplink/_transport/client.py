@@ -10,12 +10,13 @@ import inspect
 import json
 import logging
 from collections.abc import Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 from uplink.clients.interfaces import HttpClientAdapter
 
 from .._concurrency.cooldown import make_sleep, publish_cooldown
+from .._http.backend import AsyncBackend, Backend
 from .._http.connection_errors import is_transient, make_connection_error
 from .._internal.config import timeout_seconds
 from .._internal.credentials import RedactedStr, TokenProvider
@@ -39,43 +40,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger("dub_uplink")
 logger.addHandler(logging.NullHandler())
 
+_CLOSED_MESSAGE = "the client is closed; create a new one, or close it later"
 #: Called before a retry. The arguments are the number of the failed attempt, the wait in seconds,
 #: and the error or the response of that attempt.
 OnRetry = Callable[[int, float, DubError | Response], object]
-
-
-class Backend(Protocol):
-    """Sends each request once. ``send_errors`` are the exceptions that mean a failed attempt."""
-
-    send_errors: tuple[type[Exception], ...]
-
-    def send(
-        self,
-        method: str,
-        url: str,
-        extras: Mapping[str, Any],
-        authorization: RedactedStr,
-        timeout: float,
-    ) -> Response: ...
-
-    def close(self) -> None: ...
-
-
-class AsyncBackend(Protocol):
-    """The asynchronous version of :class:`Backend`."""
-
-    send_errors: tuple[type[Exception], ...]
-
-    async def send(
-        self,
-        method: str,
-        url: str,
-        extras: Mapping[str, Any],
-        authorization: RedactedStr,
-        timeout: float,
-    ) -> Response: ...
-
-    async def close(self) -> None: ...
 
 
 class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no types
@@ -120,7 +88,11 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         return callback(response)
 
     def close(self) -> None:
-        """Close the client; later calls raise ``RuntimeError``."""
+        """Close the client; later calls raise ``RuntimeError``.
+
+        A call that another thread is running sends no further request, and ends with the outcome of
+        its last attempt.
+        """
         self._closed = True
         self._backend.close()
 
@@ -149,7 +121,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
 
     def _make_call(self, request: tuple[str, str, dict[str, Any]]) -> Call:
         if self._closed:
-            raise RuntimeError("the client is closed; create a new one, or close it later")
+            raise RuntimeError(_CLOSED_MESSAGE)
         method, url, uplink_extras = request
         if not url.startswith(self._origin):
             # The message must not quote the URL, which may contain credentials.
@@ -230,7 +202,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
             return True
 
         def stop(_: tenacity.RetryCallState) -> bool:
-            if retry_state.exceeds_deadline(call.wait_seconds or 0.0):
+            if self._closed or retry_state.exceeds_deadline(call.wait_seconds or 0.0):
                 return True
             return retry_state.budget is not None and not retry_state.budget.take()
 
@@ -246,7 +218,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         }
 
     def _attempt_or_last_outcome(self, call: Call) -> Outcome:
-        """Send an attempt. Before the first wait or after the deadline, return the last outcome."""
+        """Send an attempt, or return the last outcome if no attempt must be sent now."""
         if not self._should_send(call):
             return call.require_outcome()
         return self._remember_outcome(call, self._attempt(call))
@@ -262,8 +234,9 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         return outcome
 
     def _should_send(self, call: Call) -> bool:
+        """Return ``False`` before the first wait, after the deadline, and in a closed client."""
         return call.outcome is None or (
-            call.wait_seconds is not None and call.retry_state.remaining() > 0
+            not self._closed and call.wait_seconds is not None and call.retry_state.remaining() > 0
         )
 
     def _attempt(self, call: Call) -> Outcome:
@@ -276,6 +249,8 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
                 return rejection
             authorization = gate.authorization
         authorization = authorization or self._token.authorization()
+        if self._closed:
+            return self._end_closed_call(call)
         timeout = call.attempt_timeout()
         started_at = call.retry_state.clock.monotonic()
         received: Response | Exception
@@ -290,6 +265,23 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         if gate is not None:
             gate.report(outcome)
         return outcome
+
+    def _end_closed_call(self, call: Call) -> Outcome:
+        """Return the outcome of a call whose next request is not sent, as the client is closed.
+
+        Raises:
+            RuntimeError: the call has sent no request.
+        """
+        if call.outcome is not None:
+            return call.outcome
+        if not call.is_lookup:
+            raise RuntimeError(_CLOSED_MESSAGE)
+        error = APIConnectionError(
+            f"{call.method}: the client was closed before it could look up whether the write was"
+            " applied"
+        )
+        error.attempts, error.elapsed = call.retry_state.attempt_count, call.retry_state.elapsed()
+        return Outcome(error=error)
 
     def _make_gate(
         self, call: Call, rate_limit: RateLimit, authorization: RedactedStr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -113,14 +114,15 @@ def test_close_in_another_thread_ends_calls_with_a_clear_error(
 
 @pytest.mark.promise("closed-client-keeps-no-connection")
 def test_close_during_a_call_leaves_no_connection(
-    recording_server: RecordingServer,
+    recording_server: RecordingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clients: list[CustomersConsumer] = []
+    customers = CustomersConsumer("dub_test", server_url=recording_server.url)
+    resolve = socket.getaddrinfo
 
-    def token() -> str:
-        clients[0].close()
-        return "dub_test"
+    def close_and_resolve(*args: Any, **options: Any) -> Any:
+        customers.close()
+        return resolve(*args, **options)
 
-    clients.append(CustomersConsumer(token, server_url=recording_server.url))
-    assert clients[0].get("cus_1").id == "cus_1"
+    monkeypatch.setattr(socket, "getaddrinfo", close_and_resolve)
+    assert customers.get("cus_1").id == "cus_1"
     assert recording_server.wait_until_closed(2.0)
