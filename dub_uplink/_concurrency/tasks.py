@@ -20,7 +20,12 @@ from typing import Any, Generic, TypeVar, cast
 
 from ..models.errors import DubError
 from .cooldown import Cooldown, current_cooldown
-from .threads import SELF_CONSUMPTION_MESSAGE, check_batch, check_callable
+from .threads import (
+    SELF_CONSUMPTION_MESSAGE,
+    check_batch,
+    check_callable,
+    enclosing_batches,
+)
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -147,6 +152,8 @@ class _BatchTasks(Generic[A, T]):
         *,
         ordered: bool,
     ) -> None:
+        #: The key of this batch in ``enclosing_batches``. A context may outlive the batch.
+        self._key = object()
         self._function = function
         self._items = items
         self._ordered = ordered
@@ -166,12 +173,13 @@ class _BatchTasks(Generic[A, T]):
             self._reader = asyncio.create_task(self._read_source())
 
     def check_consumer(self) -> None:
-        """Raise ``RuntimeError`` if the current task belongs to this batch."""
-        task = asyncio.current_task()
-        if task is not None and task is self._reader:
-            raise RuntimeError(SELF_CONSUMPTION_MESSAGE.format("the source"))
-        if task in self._running_calls:
-            raise RuntimeError(SELF_CONSUMPTION_MESSAGE.format("a call"))
+        """Raise ``RuntimeError`` if the current code runs in the source or a call of this batch."""
+        part = enclosing_batches.get().get(self._key)
+        if part is not None:
+            raise RuntimeError(SELF_CONSUMPTION_MESSAGE.format(part))
+
+    def _mark_context(self, part: str) -> None:
+        enclosing_batches.set({**enclosing_batches.get(), self._key: part})
 
     def cancel(self) -> set[asyncio.Task[Any]]:
         """End the batch and return the tasks that were cancelled."""
@@ -192,6 +200,7 @@ class _BatchTasks(Generic[A, T]):
                 loop.call_soon_threadsafe(self.cancel)
 
     async def _read_source(self) -> None:
+        self._mark_context("the source")
         # One task reads the whole source, because a timeout or a task group of the source must be
         # entered and left in one task.
         try:
@@ -219,6 +228,7 @@ class _BatchTasks(Generic[A, T]):
             task.exception()  # otherwise asyncio logs an exception that no code has retrieved
 
     async def _call(self, item: A) -> T:
+        self._mark_context("a call")
         return await self._function(item)
 
 

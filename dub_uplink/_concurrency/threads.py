@@ -13,6 +13,7 @@ import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from ..models.errors import DubError
@@ -24,6 +25,12 @@ T = TypeVar("T")
 
 SELF_CONSUMPTION_MESSAGE = "{} of a batch takes results from the same batch; take them elsewhere"
 
+#: The batches whose source or call runs the current code: the key of each batch, and that part.
+#: A context variable also covers nested batches, the asyncio tasks that a call starts, and eager
+#: tasks, which run before ``asyncio.create_task`` returns.
+enclosing_batches: contextvars.ContextVar[Mapping[object, str]] = contextvars.ContextVar(
+    "dub_uplink_batches", default=MappingProxyType({})
+)
 #: A worker thread ends after this number of seconds without a call.
 _IDLE_TIMEOUT = 1.0
 
@@ -143,7 +150,7 @@ class Batch(Generator[T, None, None]):
             raise RuntimeError(
                 "the batch was started in another process; start one in each process"
             )
-        if current_cooldown.get() is self._cooldown:
+        if self._cooldown in enclosing_batches.get():
             raise RuntimeError(SELF_CONSUMPTION_MESSAGE.format("a call"))
         with self._lock:
             if inspect.getgeneratorstate(self._results) == inspect.GEN_RUNNING:
@@ -170,6 +177,7 @@ def _capture_errors(
 
     def capture(item: A) -> R | DubError | ValueError | TypeError:
         current_cooldown.set(cooldown)
+        enclosing_batches.set({**enclosing_batches.get(), cooldown: "a call"})
         cooldown.check()
         try:
             return call(item)
