@@ -89,7 +89,34 @@ def read_body(response: requests.Response, deadline: float) -> bytes:
     return b"".join(chunks)
 
 
-def recover_response(error: Exception, received: list[requests.Response]) -> requests.Response:
+def send_and_read(
+    send: Callable[[], requests.Response], received: list[requests.Response], deadline: Deadline
+) -> Response:
+    """Send a request with the caller's session, and read the response to its end.
+
+    Args:
+        send: sends the request and returns the response, after the hooks of the session.
+        received: the list to which the first hook of the request appends the response.
+        deadline: the deadline of the request.
+    """
+    response: requests.Response | None = None
+    try:
+        try:
+            response = send()
+        except Exception as error:  # noqa: BLE001 - a hook of the caller may raise any exception
+            response = _recover_response(error, received)
+        else:
+            _check_response(response)
+        return read_response(response, deadline)
+    finally:
+        # If a hook has returned another response or has raised an exception, no other code closes
+        # the response, which would keep its connection. The other response may share its stream.
+        for other in received:
+            if other is not response:
+                other.close()
+
+
+def _recover_response(error: Exception, received: list[requests.Response]) -> requests.Response:
     """Return the response that was received before a hook or the caller's session raised ``error``.
 
     Args:
@@ -105,28 +132,20 @@ def recover_response(error: Exception, received: list[requests.Response]) -> req
         raise error
     response = received[0]
     if 200 <= response.status_code < 300 and not isinstance(error, SEND_ERRORS):
-        response.close()
         raise error
     if _is_body_lost(response):
-        response.close()
         raise IncompleteResponse(response.status_code, error) from None
     return response
 
 
-def check_response(response: requests.Response, received: list[requests.Response]) -> None:
+def _check_response(response: requests.Response) -> None:
     """Check a response after the hooks and adapters of the caller have handled it.
-
-    Args:
-        response: the response that the caller's session returned.
-        received: the responses that the adapters received.
 
     Raises:
         IncompleteResponse: a hook has closed the response, or has read a part of the body.
         TypeError: a hook has returned a response without a status.
     """
     if getattr(response, "status_code", None) is None:  # although its type excludes None
-        for unread in received:
-            unread.close()
         raise TypeError(
             "a hook of the session returned a response without a status; return None, or the"
             " response that the hook received"

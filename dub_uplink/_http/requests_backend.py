@@ -28,7 +28,7 @@ from .deadline_adapter import Deadline, NumericDeadline, with_deadline
 from .decoding import ACCEPT_ENCODING
 from .default_session import RequestTemplate, make_session
 from .proxies import add_proxy_schemes, find_proxy_url
-from .reading import SEND_ERRORS, check_response, read_response, recover_response
+from .reading import SEND_ERRORS, read_response, send_and_read
 
 USER_AGENT = f"dub-uplink/{__version__} {default_user_agent()}"
 _DEFAULT_HEADERS = {
@@ -136,12 +136,13 @@ class SessionBackend:
             prepared, send_kwargs = self._prepare_with_session(
                 method, url, extras, _make_auth(authorization)
             )
-        response = self._session.send(
-            prepared,
-            timeout=deadline,  # type: ignore[arg-type]
-            allow_redirects=False,
-            **{**send_kwargs, "stream": True},
-        )
+        settings = {
+            **send_kwargs,
+            "timeout": deadline,
+            "allow_redirects": False,
+            "stream": True,
+        }
+        response = self._session.send(prepared, **settings)
         return read_response(response, deadline)
 
     def _send_with_caller_session(
@@ -155,18 +156,14 @@ class SessionBackend:
         received: list[requests.Response] = []
         auth = _make_auth(authorization, received)
         prepared, send_kwargs = self._prepare_with_session(method, url, extras, auth)
-        try:
-            response = with_deadline(self._session, deadline).send(
-                prepared,
-                timeout=deadline,  # type: ignore[arg-type]
-                allow_redirects=False,
-                **{**send_kwargs, "stream": True},
-            )
-        except Exception as error:  # noqa: BLE001 - a hook of the caller may raise any exception
-            response = recover_response(error, received)
-        else:
-            check_response(response, received)
-        return read_response(response, deadline)
+        settings = {
+            **send_kwargs,
+            "timeout": deadline,
+            "allow_redirects": False,
+            "stream": True,
+        }
+        view = with_deadline(self._session, deadline)
+        return send_and_read(lambda: view.send(prepared, **settings), received, deadline)
 
     def close(self) -> None:
         """Close the session if the client has created it."""
@@ -253,13 +250,8 @@ class UplinkBackend:
         }
         if isinstance(self._client, RequestsClient):
             extras["params"] = _omit_session_paging(extras.get("params"))
-        try:
-            response = self._client.send((method, url, extras))
-        except Exception as error:  # noqa: BLE001 - a hook of the caller may raise any exception
-            response = recover_response(error, received)
-        else:
-            check_response(response, received)
-        return read_response(response, deadline)
+        request = method, url, extras
+        return send_and_read(lambda: self._client.send(request), received, deadline)
 
     def close(self) -> None:
         """Do nothing: the client belongs to the caller."""

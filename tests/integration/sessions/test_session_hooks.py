@@ -170,3 +170,57 @@ def test_hook_returning_an_empty_response_raises_and_is_named(serving: Any, conn
     with pytest.raises(TypeError, match=r"^a hook of the session returned a response without a"):
         connect(server.url, client=client, retry_config=SHORT_RETRIES).list()
     assert len(server.received) == 1
+
+
+def one_connection(hook: Any) -> requests.Session:
+    """Return a session with a pool of one connection, whose lack makes a call wait."""
+    session = hooked(hook)
+    session.mount("http://", HTTPAdapter(pool_maxsize=1, pool_block=True))
+    return session
+
+
+def replaced(status: int, **attributes: Any) -> requests.Response:
+    response = requests.Response()
+    vars(response).update({"status_code": status, "_content": b"[]", **attributes})
+    return response
+
+
+class Interrupt(BaseException):
+    """An exception such as ``KeyboardInterrupt``."""
+
+
+def interrupt(*_: Any, **__: Any) -> None:
+    raise Interrupt
+
+
+def read_and_interrupt(response: requests.Response, **_: Any) -> None:
+    response.raw.read(1)
+    raise Interrupt
+
+
+REPLACING: dict[str, Any] = {
+    "response": lambda response, **_: replaced(200),
+    "same stream": lambda response, **_: replaced(200, raw=response.raw, _content=False),
+    "error": lambda response, **_: replaced(404),
+    "no status": lambda response, **_: requests.Response(),
+    "interrupt": interrupt,
+    "read and interrupt": read_and_interrupt,
+}
+
+
+@pytest.mark.parametrize("name", REPLACING)
+@pytest.mark.parametrize("wrap", [lambda session: session, uplink.RequestsClient])
+@pytest.mark.filterwarnings("ignore:an uplink client")
+def test_hook_that_replaces_the_response_keeps_the_pool_usable(
+    serving: Any, connect: Any, name: str, wrap: Any
+) -> None:
+    server = serving(body=f"[{' ' * 100_000}]")
+    dub = connect(server.url, client=wrap(one_connection(REPLACING[name])), timeout_ms=1_000)
+    for _ in range(3):
+        if name in ("response", "same stream"):
+            assert dub.list() == []
+            continue
+        expected = {"no status": TypeError, "error": errors.SDKError}.get(name, Interrupt)
+        with pytest.raises(expected):
+            dub.list()
+    assert len(server.received) == 3
