@@ -365,3 +365,21 @@ def test_invalid_session_header_value_is_not_shown(serving: Any, connect: Any, v
         connect(server.url, client=session).list()
     assert "s3" not in str(caught.value)
     assert caught.value.sent is False
+
+
+class Configured(requests.Session):
+    """A session whose environment also has settings that the client sets."""
+
+    def merge_environment_settings(self, *args: Any, **settings: Any) -> Any:
+        merged = super().merge_environment_settings(*args, **settings)
+        return {**merged, "timeout": 9, "allow_redirects": True, "stream": False}
+
+
+def test_settings_of_the_client_override_merged_settings(serving: Any, connect: Any) -> None:
+    server = serving(307, "", {"Location": "/elsewhere"}, drip=0.02)
+    with pytest.raises(errors.APITimeoutError):
+        connect(server.url, client=Configured(), timeout_ms=200).list()
+    server.play(server._steps[0].send)
+    with pytest.raises(errors.SDKError, match="redirects to '/elsewhere'"):
+        connect(server.url, client=Configured()).list()
+    assert len(server.received) == 2
