@@ -33,7 +33,7 @@ __all__ = [
 _LOCATIONS = {
     "FakeDub": "._fake:FakeDub",
     "NetworkRefused": "._session:NetworkRefused",
-    "Request": "._messages:Request",
+    "Request": ".faults:Request",  # its type hints name a class of this module
     "Settings": "._settings:Settings",
     "SkippingClock": "._clock:SkippingClock",
     "StoredCustomer": "._api.store:StoredCustomer",

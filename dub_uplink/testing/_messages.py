@@ -3,8 +3,8 @@
 There are three transports: the adapter of a session, the server, and the WSGI application.
 """
 
-from __future__ import annotations
-
+# The annotations are objects, not texts: typing.get_type_hints() looks up texts in the module that
+# `__module__` names.
 import dataclasses
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 if TYPE_CHECKING:
-    from .faults import Fault
+    from . import faults
 
 
 def parse_query(query_string: str) -> dict[str, str]:
@@ -55,7 +55,7 @@ class Request:
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str], repr=False)
     body: bytes = dataclasses.field(default=b"", repr=False)
     status: int | None = None
-    fault: Fault | None = None
+    fault: "faults.Fault | None" = None
     ms: float | None = None
     number: int = 0
 
@@ -69,7 +69,7 @@ class Request:
         """Return the parsed JSON body; raise ``ValueError`` if the body is not JSON."""
         return json.loads(self.body)
 
-    def copy(self) -> Request:
+    def copy(self) -> "Request":
         """Return a copy of the request and of its headers."""
         return dataclasses.replace(self, headers=dict(self.headers))
 

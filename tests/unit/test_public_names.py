@@ -46,9 +46,10 @@ def test_public_class_pickles_by_the_public_name(name: str) -> None:
 
 
 # Classes with annotations from imports for type checkers only.
-NOT_EVALUATED = {"dub_uplink.DeadlineAdapter", "dub_uplink.testing.Request"}
+NOT_EVALUATED = {"dub_uplink.DeadlineAdapter"}
 
 
 @pytest.mark.parametrize("name", sorted(CLASSES.keys() - NOT_EVALUATED))
 def test_public_class_type_hints_resolve(name: str) -> None:
     typing.get_type_hints(CLASSES[name])
+    typing.get_type_hints(CLASSES[name].__init__)
