@@ -57,7 +57,7 @@ class RedisConnection:
 
     def _exchange(self, command: tuple[Any, ...]) -> Any:
         if self._pid != os.getpid():
-            self._connection, self._pid = self._pool.make_connection(), os.getpid()
+            self._connection, self._pid = _make_connection(self._pool), os.getpid()
         try:
             self._connection.send_command(*command)
             response = self._connection.read_response()
@@ -83,6 +83,14 @@ class RedisConnection:
         url = urlsplit(self._url)
         # Omit the user, the password and the query. The query may also contain a password.
         return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
+
+
+def _make_connection(pool: Any) -> Any:
+    """Create an unconnected connection.
+
+    ``pool.make_connection()`` raises an exception after ``max_connections`` connections.
+    """
+    return pool.connection_class(**pool.connection_kwargs)
 
 
 def _make_pool(url: object) -> tuple[Any, Any]:
@@ -118,7 +126,7 @@ def _make_pool(url: object) -> tuple[Any, Any]:
             socket_connect_timeout=_SOCKET_TIMEOUT,
             protocol=2,  # RESP3 starts with HELLO, which Redis 5 does not support
         )
-        pool.make_connection()  # validates the options in the query; does not connect
+        _make_connection(pool)  # validates the options in the query; does not connect
     except (TypeError, ValueError, redis.RedisError):
         raise ValueError(
             "storage has an option in its query that redis-py does not accept; remove the option"

@@ -160,3 +160,13 @@ def test_redis_without_hello_command_is_used(start_redis: Any, limit_on: Any) ->
     limit = limit_on(server.url)
     assert reserve(limit) == 0
     assert limit._storage.is_available()
+
+
+def test_redis_url_with_one_connection_at_most_is_used(redis: Any, limit_on: Any) -> None:
+    url = f"{redis.url}{'&' if '?' in redis.url else '?'}max_connections=1"
+    limit = limit_on(url)
+    with redis.client() as client:
+        before = slots(client)
+        assert is_available(limit)
+        assert reserve(limit) == 0.0
+        assert slots(client) == before + 1
