@@ -11,6 +11,7 @@ import math
 import os
 import ssl
 import time
+import traceback
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -226,9 +227,13 @@ class AiohttpBackend:
             outcome = middleware.outcome or self._convert_error(error, timeout, started_at)
             if not isinstance(error, SEND_ERRORS) and getattr(outcome, "ok", False):
                 raise
-            # A mocked session may send the request, although it does not call the middleware.
             request = middleware.request
-            if limit.expired() if request is None else request.response is None:
+            if request is None:
+                # A mocked session may send the request, although it does not call the middleware.
+                is_unsent = limit.expired() or _ran_in_aiohttp(error)
+            else:
+                is_unsent = request.response is None
+            if is_unsent:
                 vars(outcome)["while_connecting"] = True
         if isinstance(outcome, Response):
             return outcome
@@ -310,6 +315,14 @@ class AiohttpBackend:
             await self._session.close()
             # aiohttp closes its connections in the next iteration of the event loop.
             await asyncio.sleep(0)
+
+
+def _ran_in_aiohttp(error: Exception) -> bool:
+    """Return whether ``ClientSession._request`` of ``aiohttp`` raised ``error``, not a mock."""
+    return any(
+        frame.f_code.co_name == "_request" and frame.f_globals.get("__name__") == "aiohttp.client"
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    )
 
 
 @functools.lru_cache(64)

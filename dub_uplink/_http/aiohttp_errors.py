@@ -67,5 +67,9 @@ _CONVERSIONS: tuple[tuple[Any, Callable[[Any], Exception]], ...] = (
     (aiohttp.ClientHttpProxyError, lambda error: TunnelRefused(error.status, error.message)),
     (aiohttp.ClientResponseError, lambda error: requests.ConnectionError(error.message)),
     (aiohttp.ClientProxyConnectionError, lambda error: ProxyConnectError(str(error.os_error))),
-    (aiohttp.ClientConnectorError, lambda error: ConnectError(str(error.os_error))),
+    (
+        aiohttp.ClientConnectorError,
+        # The error has no text if the server or a proxy closes the connection in the TLS handshake.
+        lambda error: ConnectError(str(error.os_error) or "closed during the TLS handshake"),
+    ),
 )

@@ -198,3 +198,33 @@ def test_request_without_a_lookup_thread_is_reported_as_unsent(
             dub.create(BODY)
     assert caught.value.sent is False
     assert dub.create(BODY).id == "cus_1"
+
+
+@pytest.mark.parametrize("error", LIBRARY_ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("callback", ["on_request_start", "on_connection_create_start"])
+def test_trace_callback_error_before_sending_is_reported_as_unsent(
+    serving: Any, connect_async: Any, error: Exception, callback: str
+) -> None:
+    server = serving(201, CUSTOMER)
+    session = traced(**{callback: raising(error)})
+    with pytest.raises(errors.APIConnectionError) as caught:
+        connect_async(server.url, client=session).create(BODY)
+    assert caught.value.sent is False
+    assert server.received == []
+
+
+@pytest.mark.filterwarnings("ignore:Inheritance class")
+@pytest.mark.parametrize("error", LIBRARY_ERRORS[:3], ids=lambda error: type(error).__name__)
+def test_error_of_a_mocked_session_is_reported_as_sent(
+    serving: Any, connect_async: Any, error: Exception
+) -> None:
+    def make_session() -> aiohttp.ClientSession:
+        class Mocked(aiohttp.ClientSession):
+            async def _request(self, *_: Any, **__: Any) -> aiohttp.ClientResponse:
+                raise type(error)(*error.args)  # without the traceback of another test
+
+        return Mocked()
+
+    with pytest.raises(errors.APIConnectionError) as caught:
+        connect_async(serving().url, client=make_session).create(BODY)
+    assert caught.value.sent is True

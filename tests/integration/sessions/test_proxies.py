@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from base64 import b64encode
 from typing import Any
@@ -173,6 +174,13 @@ def test_broken_proxy_response_to_connect_is_reported_as_unsent(
     assert "RawResponseMessage" not in str(error)
     assert "127.0.0.1" not in str(error)
     assert [received.method for received in proxy.received] == ["CONNECT"]
+
+
+def test_proxy_that_closes_after_connect_is_reported_as_unsent(serving: Any, proxied: Any) -> None:
+    proxy = serving(200, "<p>Login</p>", {"Content-Type": "text/html"}, then="close")
+    error = proxied(proxy.url, retry_config=None)
+    assert error.sent is False
+    assert re.search(r"EOF occurred|closed during the TLS handshake", str(error))
 
 
 def test_proxy_407_to_a_plain_request_names_the_proxy(
