@@ -50,11 +50,14 @@ def sign_up(self: Task, user_id: str, email: str, country: str) -> str:
         customer = dub().customers.ensure(
             {"external_id": user_id, "email": email, "country": country}
         )
-    except errors.RateLimitExceeded as error:
+    except errors.APIStatusError as error:
+        # Check the status, because a gateway before Dub may send a 429 without Dub's error object.
+        if error.status_code != 429 and error.status_code < 500:
+            raise
         # The requested wait exceeds the deadline of the call. While the task waits in the queue,
         # the worker can run other tasks.
         raise self.retry(exc=error, countdown=error.retry_after or 60) from error
-    except (errors.APIConnectionError, errors.InternalServerError) as error:
+    except errors.APIConnectionError as error:
         raise self.retry(exc=error, countdown=60) from error
     return customer.id
 

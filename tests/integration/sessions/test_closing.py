@@ -18,8 +18,6 @@ QUICK = RetryConfig("backoff", BackoffStrategy(1, 5, 1.5, 3_000), True)
 BODY = {"external_id": "u", "country": "GB"}
 CONFLICT = '{"error": {"code": "conflict", "message": "Exists."}}'
 
-pytestmark = pytest.mark.promise("closed-client-sends-nothing")
-
 
 class Caller:
     """Makes one call with either client, and closes the client when :meth:`close` is called."""
@@ -81,6 +79,7 @@ def is_async(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
+@pytest.mark.promise("closed-client-sends-nothing")
 def test_closed_client_stops_retrying_an_error_status(serving: Any, caller: Caller) -> None:
     server = serving(503, "")
     with pytest.raises(errors.SDKError, match="503") as caught:
@@ -89,6 +88,7 @@ def test_closed_client_stops_retrying_an_error_status(serving: Any, caller: Call
     assert len(server.received) == 1
 
 
+@pytest.mark.promise("closed-client-sends-nothing")
 def test_closed_client_keeps_the_outcome_of_a_lost_write(serving: Any, caller: Caller) -> None:
     server = serving(raw=b"")
     with pytest.raises(errors.APIConnectionError) as caught:
@@ -106,6 +106,7 @@ def test_client_closed_before_a_retry_sends_no_request(serving: Any, caller: Cal
     assert len(server.received) == 1
 
 
+@pytest.mark.promise("closed-client-sends-nothing")
 def test_client_closed_before_a_lookup_reports_the_write_as_sent(
     wire: Any, step: Any, said: Any, caller: Caller
 ) -> None:
@@ -117,6 +118,7 @@ def test_client_closed_before_a_lookup_reports_the_write_as_sent(
     assert [request.method for request in server.received] == ["POST", "POST"]
 
 
+@pytest.mark.promise("closed-client-sends-nothing")
 def test_client_closed_before_the_first_request_raises(serving: Any, caller: Caller) -> None:
     server = serving()
     with pytest.raises(RuntimeError, match="the client is closed"):
@@ -124,6 +126,7 @@ def test_client_closed_before_the_first_request_raises(serving: Any, caller: Cal
     assert server.received == []
 
 
+@pytest.mark.promise("closed-client-sends-nothing")
 def test_client_closed_in_a_rate_limit_wait_sends_nothing(serving: Any) -> None:
     server = serving()
 
