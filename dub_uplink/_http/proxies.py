@@ -50,9 +50,9 @@ def normalize_proxy_url(proxy: str) -> str:
     """
     try:
         url_with_scheme: str = prepend_scheme_if_needed(_add_scheme(proxy), "http")  # type: ignore[no-untyped-call]
-        has_host = bool(parse_url(url_with_scheme).host)
+        if parse_url(url_with_scheme).host:
+            return url_with_scheme
     except (TypeError, ValueError):  # for example urllib3's LocationParseError
-        has_host = False
-    if not has_host:
-        raise InvalidProxyURL(INVALID_PROXY_MESSAGE)
-    return url_with_scheme
+        pass
+    # Raise outside of `except`: the context would quote the URL.
+    raise InvalidProxyURL(INVALID_PROXY_MESSAGE)
