@@ -14,7 +14,7 @@ import pytest
 from dub_uplink import AsyncDub, BackoffStrategy, RetryConfig, errors
 from dub_uplink.testing import FakeDub, faults
 
-QUICK = RetryConfig("backoff", BackoffStrategy(1, 5, 1.5, 3_000), True)
+SHORT_RETRIES = RetryConfig("backoff", BackoffStrategy(1, 5, 1.5, 3_000), True)
 CUSTOMER = b'{"id": "cus_1", "externalId": "user_1", "name": "Ada"}'
 REQUEST = {"external_id": "user_1", "country": "GB"}
 CODINGS: dict[str, Any] = {"identity": bytes, "gzip": gzip.compress}
@@ -101,7 +101,7 @@ def test_vcrpy_records_and_replays_async_calls(
     )
     for _ in range(2):  # the second time from the cassette
         make = (lambda: None) if own else aiohttp.ClientSession
-        dub = connect_async(server.url, client=make, retry_config=QUICK)
+        dub = connect_async(server.url, client=make, retry_config=SHORT_RETRIES)
         with recorder.use_cassette("calls.yaml", allow_playback_repeats=False) as cassette:
             assert dub.create(REQUEST).name == "Ada"
             with pytest.raises(errors.NotFound):
@@ -135,7 +135,7 @@ def test_aiohttp_client_cache_never_serves_lookups_or_writes(fake: FakeDub, serv
             with pytest.raises(errors.NotFound):
                 await s.customers.get("ext_user_1")
             fake.faults.add(faults.DropAfter(), method="POST", times=1)
-            created = await s.customers.create(REQUEST, retries=QUICK)
+            created = await s.customers.create(REQUEST, retries=SHORT_RETRIES)
             assert created.external_id == "user_1"
             for name in ("Ada", "Grace"):
                 assert (await s.customers.update(created.id, {"name": name})).name == name

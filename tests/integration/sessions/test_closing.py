@@ -14,7 +14,7 @@ import requests
 
 from dub_uplink import AsyncDub, BackoffStrategy, Clock, Dub, RateLimit, RetryConfig, errors
 
-QUICK = RetryConfig("backoff", BackoffStrategy(1, 5, 1.5, 3_000), True)
+SHORT_RETRIES = RetryConfig("backoff", BackoffStrategy(1, 5, 1.5, 3_000), True)
 BODY = {"external_id": "u", "country": "GB"}
 CONFLICT = '{"error": {"code": "conflict", "message": "Exists."}}'
 
@@ -29,7 +29,7 @@ class Caller:
 
     def call(self, url: str, operation: str, *args: Any, **settings: Any) -> Any:
         """Call an operation of a client of ``url``. ``on_retry`` closes the client."""
-        settings = {"token": "dub_test", "retry_config": QUICK, **settings}
+        settings = {"token": "dub_test", "retry_config": SHORT_RETRIES, **settings}
         if self._is_async:
             return asyncio.run(self._call_async(url, operation, *args, **settings))
         session = None if self._own else requests.Session()
@@ -157,7 +157,7 @@ def test_closing_an_async_client_ends_a_write_in_flight(serving: Any, operation:
     args = (BODY,) if operation == "create" else ("cus_1", {"name": "Ada"})
 
     async def main() -> None:
-        dub = AsyncDub("dub_test", server_url=server.url, retry_config=QUICK)
+        dub = AsyncDub("dub_test", server_url=server.url, retry_config=SHORT_RETRIES)
         call = asyncio.ensure_future(getattr(dub.customers, operation)(*args))
         while not server.received:
             await asyncio.sleep(0.01)
@@ -174,7 +174,7 @@ def test_closing_an_async_client_ends_waits_for_a_connection(serving: Any) -> No
     server = serving(raw=b"HTTP/1.1 200 OK\r\n", then="hold")
 
     async def main() -> list[Any]:
-        dub = AsyncDub("dub_test", server_url=server.url, retry_config=QUICK)
+        dub = AsyncDub("dub_test", server_url=server.url, retry_config=SHORT_RETRIES)
         calls = [asyncio.ensure_future(dub.customers.create(BODY)) for _ in range(101)]
         while len(server.received) < 100:
             await asyncio.sleep(0.01)

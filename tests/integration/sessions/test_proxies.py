@@ -117,7 +117,7 @@ def test_invalid_proxy_is_named_in_the_error(
         monkeypatch.setenv("HTTP_PROXY", proxy)
     for make, client in (connect, session), (connect_async, make_session):
         with pytest.raises(errors.APIConnectionError, match=r"the proxy's URL") as caught:
-            make("http://dub.internal", client=client, retry_config=QUICK).list()
+            make("http://dub.internal", client=client, retry_config=SHORT_RETRIES).list()
         assert (caught.value.sent, caught.value.attempts) == (False, 1)
 
 
