@@ -90,14 +90,24 @@ def test_session_subclass_reads_the_body(
 @pytest.mark.parametrize("own", [True, False], ids=["own-session", "given-session"])
 @pytest.mark.parametrize("coding", CODINGS)
 def test_vcrpy_records_and_replays_async_calls(
-    serving: Any, said: Any, connect_async: Any, tmp_path: Path, token: str, own: bool, coding: str
+    serving: Any,
+    http_response: Any,
+    connect_async: Any,
+    tmp_path: Path,
+    token: str,
+    own: bool,
+    coding: str,
 ) -> None:
     vcr = pytest.importorskip("vcr")
     recorder = vcr.VCR(cassette_library_dir=str(tmp_path), filter_headers=["authorization"])
     headers = {"Content-Encoding": coding}
     refusal = '{"error": {"code": "not_found", "message": "No."}}'
     server = serving(
-        raw=[said(503, ""), said(201, CODINGS[coding](CUSTOMER), headers), said(404, refusal)]
+        raw=[
+            http_response(503, ""),
+            http_response(201, CODINGS[coding](CUSTOMER), headers),
+            http_response(404, refusal),
+        ]
     )
     for _ in range(2):  # the second time from the cassette
         make = (lambda: None) if own else aiohttp.ClientSession

@@ -108,9 +108,9 @@ def test_client_closed_before_a_retry_sends_no_request(serving: Any, caller: Cal
 
 @pytest.mark.promise("closed-client-sends-nothing")
 def test_client_closed_before_a_lookup_reports_the_write_as_sent(
-    wire: Any, step: Any, said: Any, caller: Caller
+    wire: Any, step: Any, http_response: Any, caller: Caller
 ) -> None:
-    server = wire(step(b"", "close"), said(409, CONFLICT))
+    server = wire(step(b"", "close"), http_response(409, CONFLICT))
     caller._on_retry = lambda *_: None  # type: ignore[method-assign]
     with pytest.raises(errors.APIConnectionError, match=r"closed before .* look up") as caught:
         caller.call(server.url, "create", BODY, token=caller.make_token(3))
