@@ -138,6 +138,22 @@ def test_ensure_ignores_a_404_cached_by_requests_cache(
     assert fake.requests[-1].headers["x-team"] == "growth"
 
 
+def test_no_cache_header_makes_iterate_and_count_current(
+    fake: FakeDub, served: str, token: str
+) -> None:
+    requests_cache = pytest.importorskip("requests_cache")
+    session = requests_cache.CachedSession(backend="memory")
+    headers = {"Cache-Control": "no-cache"}
+    with Dub(token, server_url=served, client=session) as dub:
+        assert list(dub.customers.iterate()) == []
+        assert dub.customers.count() == 0
+        fake.add(external_id="user_1")
+        assert list(dub.customers.iterate()) == [], "the documented limit of a cache"
+        assert dub.customers.count() == 0
+        assert len(list(dub.customers.iterate(http_headers=headers))) == 1
+        assert dub.customers.count(http_headers=headers) == 1
+
+
 MOCKET = """
 import json, sys, requests
 from mocket import Mocket, Mocketizer
