@@ -70,14 +70,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             response = admin.handle(request)
             is_shutdown = admin.is_shutdown(request) and response.status == 200
             self.close_connection |= is_shutdown
-            self._deliver(Delivery(response))
-            # Do not log reads: the admin page sends several every second.
-            if request.method not in ("GET", "HEAD"):
-                self.server.log_request(request, f"{response.status}")
-            if is_shutdown:
-                # Send the response first, because the process may end now.
+            try:
+                # Send the response first, because the process may end after a shutdown.
+                self._deliver(Delivery(response))
                 self.wfile.flush()
-                self.server.fake_closed.set()
+            finally:
+                # Do not log reads: the admin page sends several every second.
+                if request.method not in ("GET", "HEAD"):
+                    self.server.log_request(request, f"{response.status}")
+                if is_shutdown:
+                    self.server.fake_closed.set()
             return
         started = time.perf_counter()
         try:
@@ -93,6 +95,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
         try:
             self._deliver(delivery, record_duration)
+            self.wfile.flush()
         finally:
             if request.ms is None:
                 record_duration()

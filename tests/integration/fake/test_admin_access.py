@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -802,6 +803,20 @@ def test_shutdown_is_reported_after_the_response_is_sent() -> None:
             assert server.wait_for_shutdown(20)
             connection.setblocking(False)
             assert connection.recv(65_536).endswith(b'{"closed": true}')
+
+
+def test_shutdown_by_a_client_that_resets_is_reported(fake: FakeDub) -> None:
+    server = Server(fake, admin=True)
+    with server, socket.create_connection(("127.0.0.1", server.port)) as connection:
+        with fake._lock:  # as long as another request is executed
+            connection.sendall(
+                b"POST /_fake/shutdown HTTP/1.1\r\nHost: localhost\r\n"
+                b"Content-Type: application/json\r\n\r\n"
+            )
+            time.sleep(0.2)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+        assert server.wait_for_shutdown(5)
 
 
 def test_rejected_request_is_not_reported_as_shutdown(fake: FakeDub) -> None:
