@@ -156,6 +156,7 @@ def demo(*, live: bool) -> None:
     " address such as 127.0.0.1, give --admin-token or --no-admin.  [env var:"
     " DUB_FAKE_ADMIN_TOKEN]",
 )
+@click.option("-q", "--quiet", is_flag=True, help="Do not print a line for each request.")
 def serve(
     *,
     host: str,
@@ -171,6 +172,7 @@ def serve(
     database: str | None,
     admin: bool,
     admin_token: str | None,
+    quiet: bool,
 ) -> None:
     """Serve the fake."""
     from dub_uplink._cli.serve import run_server  # noqa: PLC0415 - slow to import
@@ -202,6 +204,7 @@ def serve(
             database=database,
             admin=admin,
             admin_token=admin_token,
+            quiet=quiet,
         )
     except sqlite3.Error as error:
         raise Failure(

@@ -7,13 +7,23 @@ import os
 import shlex
 import signal
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 
 import click
 
 from dub_uplink.testing import FakeDub
 from dub_uplink.testing._server import AdminTokenRequired, Server
+
+#: The maximum number of log lines in memory. If the reader of the output is slower than the
+#: requests, the oldest lines are dropped.
+_MAX_LINES = 10_000
+#: The seconds between two writes of log lines. One write for many lines takes less time.
+_WRITE_INTERVAL = 0.02
+#: The maximum number of seconds that the end of the process waits for the reader of the output.
+_CLOSE_TIMEOUT = 1.0
 
 
 def run_server(
@@ -31,6 +41,7 @@ def run_server(
     database: str | None,
     admin: bool,
     admin_token: str | None,
+    quiet: bool,
 ) -> None:
     """Serve a fake until Ctrl-C, SIGTERM or a shutdown through the admin API.
 
@@ -52,7 +63,8 @@ def run_server(
         )
     except ValueError as error:  # the message begins with the name of the setting
         raise click.UsageError(f"--{error}.") from None
-    with contextlib.suppress(KeyboardInterrupt), _sigterm_as_ctrl_c(), fake:
+    log = _Log()
+    with log, contextlib.suppress(KeyboardInterrupt), _sigterm_as_ctrl_c(), fake:
         if seed_customers:
             fake.add_many(seed_customers)
         customer_count = fake.customer_count if database else seed_customers
@@ -64,7 +76,12 @@ def run_server(
             )
         try:
             server = Server(
-                fake, host, port, admin=admin, admin_token=admin_token, log=_print_log_line
+                fake,
+                host,
+                port,
+                admin=admin,
+                admin_token=admin_token,
+                log=None if quiet else log.add,
             )
         except AdminTokenRequired:
             raise click.UsageError(
@@ -83,7 +100,6 @@ def run_server(
             # Wait briefly, because on some systems Ctrl-C cannot interrupt an endless wait.
             while not server.wait_for_shutdown(1):
                 pass
-    _print_line("Stopped.")
 
 
 @contextlib.contextmanager
@@ -97,8 +113,48 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous_handler)
 
 
-def _print_log_line(line: str) -> None:
-    _print_line(f"{time.strftime('%H:%M:%S')} {line}")
+class _Log:
+    """Write a line for each request, and ``Stopped.`` at the end, in a thread.
+
+    A write blocks if the process that reads the output does not read it. Then only this thread
+    waits, and the server continues.
+    """
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque(maxlen=_MAX_LINES)
+        self._has_lines = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._write_lines, name="fake-dub-log", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, error_type: type[BaseException] | None, *exc_info: object) -> None:
+        if error_type is None:
+            self._lines.append("Stopped.\n")
+        self._closing.set()
+        self._has_lines.set()
+        self._thread.join(_CLOSE_TIMEOUT)
+
+    def add(self, line: str) -> None:
+        self._lines.append(f"{time.strftime('%H:%M:%S')} {line}\n")
+        if not self._has_lines.is_set():
+            self._has_lines.set()
+
+    def _write_lines(self) -> None:
+        with contextlib.suppress(OSError):  # the process that read the output has exited
+            # Do not write to sys.stdout. A blocked write would keep its lock, and Python then aborts
+            # at exit.
+            fd = sys.stdout.fileno()
+            is_last = False
+            while not is_last:
+                self._has_lines.wait()
+                self._closing.wait(_WRITE_INTERVAL)
+                self._has_lines.clear()
+                is_last = self._closing.is_set()
+                data = "".join(self._lines.popleft() for _ in range(len(self._lines))).encode()
+                while data:
+                    data = data[os.write(fd, data) :]
 
 
 def _print_line(line: str) -> None:

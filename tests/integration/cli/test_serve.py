@@ -149,6 +149,38 @@ def test_serve_continues_after_the_output_pipe_is_closed(serve: Serve) -> None:
         assert server.process.stderr.read() == ""
 
 
+def test_serve_continues_while_nobody_reads_its_output(serve: Serve) -> None:
+    with serve() as server:
+        address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+        with socket.create_connection(address, timeout=20) as connection:
+            for _ in range(4000):  # the log lines need 140 kB, and a pipe holds 64 kB
+                connection.sendall(b"GET /customers HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert connection.recv(65_536).startswith(b"HTTP/1.1 401 ")
+        assert server.ask("/_fake/state")[1]["requests"]["kept"] == 4000
+        assert _shut_down(server, *JSON_TYPE)[-4:] == "200 "
+        assert server.process.wait(timeout=20) == 0
+        assert server.process.stderr is not None
+        assert server.process.stderr.read() == ""
+
+
+def test_serve_logs_every_request_to_a_reader(serve: Serve) -> None:
+    with serve() as server:
+        address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+        with socket.create_connection(address, timeout=20) as connection:
+            for number in range(1000):
+                connection.sendall(b"GET /customers/%d HTTP/1.1\r\nHost: x\r\n\r\n" % number)
+                assert connection.recv(65_536)
+        _, out, _ = server.stop()
+    assert re.findall(r"GET /customers/(\d+) 401", out) == [str(number) for number in range(1000)]
+
+
+def test_serve_quiet_prints_no_line_for_a_request(serve: Serve) -> None:
+    with serve("--quiet") as server:
+        assert server.ask("/customers") == (200, [])
+        assert server.ask("/_fake/reset", body={})[0] == 200
+        assert server.stop() == (0, "Stopped.\n", "")
+
+
 def test_serve_port_in_use_prints_one_line() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with socket.create_server(("127.0.0.1", 0)) as taken:
