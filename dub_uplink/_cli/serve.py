@@ -143,8 +143,8 @@ class _Log:
 
     def _write_lines(self) -> None:
         with contextlib.suppress(OSError):  # the process that read the output has exited
-            # Do not write to sys.stdout. A blocked write would keep its lock, and Python then aborts
-            # at exit.
+            # Do not write to sys.stdout. A blocked write would keep its lock, and Python then
+            # aborts when the process ends.
             fd = sys.stdout.fileno()
             is_last = False
             while not is_last:
