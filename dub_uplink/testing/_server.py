@@ -226,7 +226,7 @@ class _Listener(socketserver.ThreadingTCPServer):
         if self._log is not None:
             secrets = self.fake._secrets if self.admin is None else self.admin.secrets
             redactor = make_request_redactor(request, secrets)
-            line = f"{redactor.text(request.method)} {redactor.text(request.path)} {outcome}"
+            line = f"{redactor.text(f'{request.method} {request.path}')} {outcome}"
             self._log(line.encode("ascii", "backslashreplace").decode())
 
 

@@ -11,7 +11,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from .. import faults
-from .._fault_values import MIN_SPEED, check_headers
+from .._fault_values import MIN_SPEED, check_headers, is_number
 from .fields import (
     AdminError,
     Check,
@@ -165,6 +165,8 @@ def fault_to_json(fault: faults.Fault, redactor: Redactor) -> dict[str, Any]:
             fields[_to_camel_case(field.name)] = format_datetime(
                 value.astimezone(dt.timezone.utc), usegmt=True
             )
+        elif field.name == "form" or (is_number(value) and field.name != "body"):
+            fields[_to_camel_case(field.name)] = value
         else:
             try:
                 fields[_to_camel_case(field.name)] = redactor.json(value)
@@ -180,7 +182,7 @@ def faults_to_json(queue: faults.Faults, redactor: Redactor) -> dict[str, Any]:
             {
                 **fault_to_json(queued.fault, redactor),
                 "times": queued.times,
-                "method": redactor.json(queued.method),
+                "method": queued.method,
                 "path": redactor.json(queued.path),
             }
             for queued in queue.queue

@@ -73,11 +73,18 @@ def request_to_json(request: Request, secrets: frozenset[str], max_body: int) ->
 
     A body of more than ``max_body`` bytes is not shown.
     """
-    redactor = make_request_redactor(request, secrets)
     headers = {
         name: value for name, value in request.headers.items() if name not in _SECRET_HEADERS
     }
-    if len(request.body) > max_body:
+    query = request.query
+    is_shown = len(request.body) <= max_body
+    texts = [request.method, request.path, request.query_string]
+    for mapping in (query, headers):
+        texts += [*mapping, *mapping.values()]
+    if is_shown:
+        texts.append(request.body.decode("utf-8", "surrogateescape"))
+    redactor = make_request_redactor(request, secrets, "\n".join(texts))
+    if not is_shown:
         body, body_base64 = f"[{len(request.body):,} bytes, not shown]", None
     else:
         body = _body_to_json(request.body, redactor)
@@ -86,14 +93,16 @@ def request_to_json(request: Request, secrets: frozenset[str], max_body: int) ->
         "number": request.number,
         "method": redactor.text(request.method),
         "path": redactor.text(request.path),
-        "query": redactor.json(request.query),
+        "query": redactor.json(query),
         "queryString": redactor.text(request.query_string),
         "headers": redactor.json(headers),
         "body": body,
         "bodyBase64": body_base64,
         "status": None if request.ms is None else request.status,
         "ms": None if request.ms is None else round(request.ms, 1),
-        "fault": None if request.fault is None else fault_to_json(request.fault, redactor),
+        "fault": None
+        if request.fault is None
+        else fault_to_json(request.fault, make_request_redactor(request, secrets)),
     }
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from dub_uplink.testing import FakeDub, faults
+from dub_uplink.testing import FakeDub, Request, faults
 from dub_uplink.testing._server import AdminTokenRequired, Server
 
 JSON = {"Content-Type": "application/json"}
@@ -362,6 +362,60 @@ def test_non_json_values_in_faults_are_shown_and_masked(fake: FakeDub, url: str)
     first, second = send(url, "GET", "/_fake/faults")[1]["queued"]
     assert first["body"] == {"a": ["[token]", "b'[token]'"], "b": "nan", "c": {"[token]": 1}}
     assert second["retryAfter"] == "Fri, 21 Aug 2026 00:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ('{"k": 12345678901}', {"k": "[token]"}),
+        ('{"k": [12345678901.0]}', {"k": ["[token].0"]}),
+        ("12345678901", "[token]"),
+        ('{"k": 1.2345678901e10, "n": 1234567890}', {"k": "[token].0", "n": 1234567890}),
+    ],
+)
+def test_token_of_digits_in_a_json_number_is_masked(body: str, shown: object) -> None:
+    token = "12345678901"
+    headers = {"Authorization": f"Bearer {token}", **JSON}
+    with FakeDub(token) as fake, fake.serve(admin=True) as url:
+        fault = {"fault": "Status", "code": 503, "body": json.loads(body)}
+        assert send(url, "POST", "/_fake/faults", json.dumps(fault))[0] == 200
+        assert send(url, "GET", "/_fake/faults")[1]["queued"][0]["body"] == shown
+        send(url, "POST", "/customers", body, headers)
+        listed = send(url, "GET", "/_fake/requests")[1]
+    assert listed[0]["body"] == listed[0]["fault"]["body"] == shown
+    assert listed[0]["fault"]["code"] == 503
+    assert token not in json.dumps(listed)
+
+
+@pytest.mark.parametrize(
+    ("token", "query", "body"),
+    [
+        # The first characters of the token follow an escape, and look like a part of it.
+        ("41abcdef-x", "%2541abcdef%2dx", "%2541abcdef%2dx"),
+        ("u0041-x", "%5cu0041-%78", "\\u0041-%78"),
+        # An escape is itself escaped.
+        ("dub_test", "%5Cu0064ub_test", '{"k": "\\u005cu0064ub_test"}'),
+    ],
+)
+def test_token_beside_other_escapes_is_masked(token: str, query: str, body: str) -> None:
+    with FakeDub(token) as fake, fake.serve(admin=True) as url:
+        send(url, "POST", f"/customers?q={query}", body)
+        request = send(url, "GET", "/_fake/requests")[1][0]
+    assert request["query"]["q"].endswith("[token]")
+    assert "[token]" in json.dumps(request["body"])
+
+
+def test_requests_with_1000_tokens_are_listed_quickly() -> None:
+    with FakeDub(token="dub_test") as fake, fake.serve(admin=True) as url:
+        for number in range(1000):
+            headers = {"authorization": f"Bearer key_{number:012}"}
+            fake.handle(Request("GET", "/customers", headers=headers))
+        started = time.monotonic()
+        assert len(send(url, "GET", "/_fake/requests")[1]) == 1000
+        fake.configure(tokens=[f"key_{number:012}" for number in range(1000)])
+        assert send(url, "GET", "/_fake/state")[0] == 200
+        assert len(send(url, "GET", "/_fake/requests")[1]) == 1000
+        assert time.monotonic() - started < 8  # about 1 s
 
 
 def test_tokens_before_and_after_configure_are_masked(fake: FakeDub) -> None:
