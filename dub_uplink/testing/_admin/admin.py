@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ..._internal.credentials import TOKEN_PATTERN
 from .._api.store import InvalidId
 from .._messages import FakeClosed, FakeResponse, Request
-from .fields import MAX_LEVELS, AdminError, check_fields
+from .fields import MAX_LEVELS, AdminError, check_fields, given, redact_given
 from .masking import make_request_redactor
 from .routes import ROUTES, Route
 
@@ -105,16 +105,17 @@ class Admin:
             status, message, field = error.status, error.message, error.field
             headers = error.headers
         except InvalidId as error:  # from the callable given as FakeDub(ids=...)
-            status, message, field = 422, str(error), "id"
+            status, message, field = 422, given(str(error)), "id"
         except FakeClosed as error:
             status, message, field = 410, str(error), None
         except Exception:
             path = make_request_redactor(request, self.secrets).text(request.path)
             logger.exception("%s %s", request.method, path)
             status, message, field = 500, "the fake failed; see its log for the traceback", None
-        redactor = make_request_redactor(request, self.secrets)
-        error_body = {"message": redactor.text(message), "field": redactor.json(field)}
-        response = _make_json_response(status, {"error": error_body})
+        redact = make_request_redactor(request, self.secrets).text
+        message = redact_given(message, redact)
+        field = None if field is None else redact_given(field, redact)
+        response = _make_json_response(status, {"error": {"message": message, "field": field}})
         response.headers.update(headers)
         return response
 
@@ -197,11 +198,11 @@ def _find_route(method: str, path: str) -> Route:
         known = ", ".join(methods)
         raise AdminError(
             405,
-            f"/_fake/{path} does not support {method}; use {known}",
+            f"/_fake/{path} does not support {given(method)}; use {known}",
             headers={"Allow": known.replace("GET", "GET, HEAD")},
         )
     known = ", ".join(sorted({route.path for route in ROUTES}))
-    raise AdminError(404, f"/_fake/{path} does not exist; use one of {known}")
+    raise AdminError(404, f"/_fake/{given(path)} does not exist; use one of {known}")
 
 
 def _reject_constant(constant: str) -> None:

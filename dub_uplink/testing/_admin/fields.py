@@ -21,8 +21,22 @@ Check: TypeAlias = Callable[[Any], Any]
 #: The maximum depth of nested arrays and objects.
 MAX_LEVELS = 100
 _SECRET_FIELDS = ("tokens", "expired")
+#: The character before and after each part of a message that the client sent.
+_MARK = "\0"
 _HEADER_NAME_PATTERN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE_PATTERN = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
+
+
+def given(text: str) -> str:
+    """Mark a part of a message that the client sent. It may contain an API key."""
+    return f"{_MARK}{text.replace(_MARK, '')}{_MARK}"
+
+
+def redact_given(message: str, redact: Callable[[str], str]) -> str:
+    """Apply ``redact`` to the marked parts of a message, and remove the marks."""
+    parts = message.split(_MARK)
+    parts[1::2] = map(redact, parts[1::2])
+    return "".join(parts)
 
 
 class AdminError(Exception):
@@ -30,8 +44,8 @@ class AdminError(Exception):
 
     Args:
         status: The status of the response.
-        message: What is wrong, and what to do.
-        field: The name of the wrong field, or ``None``.
+        message: What is wrong, and what to do. Texts of the client are marked with :func:`given`.
+        field: The name of the wrong field, or ``None``. The name of an unknown field is marked.
         headers: Additional headers of the response.
     """
 
@@ -62,13 +76,15 @@ def check_fields(
         if name not in checks:
             known = ", ".join(checks) or "none"
             raise AdminError(
-                422, f"'{name}' is not a field of this request; allowed: {known}", name
+                422,
+                f"'{given(name)}' is not a field of this request; allowed: {known}",
+                given(name),
             )
         try:
             values[name] = checks[name](value)
             _check_encodable(value)
         except ValueError as error:
-            given_value = "" if name in _SECRET_FIELDS else f"; got {_excerpt(value)}"
+            given_value = "" if name in _SECRET_FIELDS else f"; got {given(_excerpt(value))}"
             raise AdminError(422, f"'{name}' {error}{given_value}", name) from None
     for name in required:
         if name not in values:
@@ -272,7 +288,7 @@ def headers(value: Any) -> dict[str, str]:
         try:
             header_value(content)
         except ValueError as error:
-            raise ValueError(f"is invalid: '{name}' {error}") from None
+            raise ValueError(f"is invalid: '{given(name)}' {error}") from None
     return value
 
 

@@ -22,6 +22,7 @@ from .fields import (
     distinct_strings,
     dub_id,
     expansion,
+    given,
     identifier,
     integer,
     integer_text,
@@ -177,7 +178,7 @@ def _change_clock(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[s
         if not was_frozen:
             clock.unfreeze()
         name = "set" if "set" in arguments else "advance"
-        raise AdminError(422, f"'{name}' cannot be applied: {error}", name) from None
+        raise AdminError(422, f"'{name}' cannot be applied: {given(str(error))}", name) from None
     return clock_to_json(fake)
 
 

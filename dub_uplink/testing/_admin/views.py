@@ -166,5 +166,5 @@ def state_to_json(fake: FakeDub, secrets: frozenset[str]) -> dict[str, Any]:
             "window": settings.window,
             "enforced": settings.rate_limit is not None,
         },
-        "baseUrl": make_redactor(secrets).text(fake.base_url),
+        "baseUrl": fake.base_url,
     }

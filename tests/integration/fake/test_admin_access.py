@@ -466,6 +466,44 @@ def test_token_in_an_unknown_field_is_masked(url: str) -> None:
     assert "dub_test" not in str([*errors, send(url, "GET", "/_fake/dub_test")[1]])
 
 
+def test_short_token_does_not_damage_field_names_and_url() -> None:
+    tokens = ["role", "1", "0", "state", "owner", "unix", "GET"]
+    fault = {"fault": "RateLimited", "retryAfter": 10, "form": "unix", "times": 1, "method": "GET"}
+    with FakeDub(tokens) as fake, fake.serve(admin=True) as url:
+        fake.base_url = url
+        assert send(url, "GET", "/_fake/state")[1]["baseUrl"] == url
+        error = send(url, "PATCH", "/_fake/settings", '{"role": "1"}')[1]["error"]
+        assert error["field"] == "role"
+        message = "'role' must be one of owner, member, viewer, billing; got \"[token]\""
+        assert error["message"] == message
+        faults = send(url, "POST", "/_fake/faults", json.dumps(fault))[1]
+        assert faults["queued"] == [{**fault, "path": None}]
+        message = send(url, "GET", "/_fake/state1")[1]["error"]["message"]
+        assert "/_fake/[token][token] does not exist; use one of" in message
+        assert message.endswith(", state")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("state?dub_test=1", None),
+        ("dub_test", None),
+        ("faults", {"fault": "Status", "code": 503, "headers": {"dub_test": "\n"}}),
+        ("faults", {"fault": "Status", "code": "dub_test"}),
+        ("faults", {"fault": "dub_test"}),
+        ("customers", {"d\0ub_test": 1}),
+    ],
+)
+def test_token_in_an_error_message_is_masked(
+    url: str, path: str, body: dict[str, Any] | None
+) -> None:
+    method = "GET" if body is None else "POST"
+    status, received, _ = send(url, method, f"/_fake/{path}", json.dumps(body) if body else None)
+    assert status in (404, 422)
+    assert "dub_test" not in json.dumps(received)
+    assert "[token]" in received["error"]["message"]
+
+
 def test_token_in_the_bytes_of_a_fault_is_masked(fake: FakeDub, url: str) -> None:
     fake.faults.add(faults.Status(503, body=b"a dub_test \xc3\xa4"))
     send(url, "GET", "/customers")
