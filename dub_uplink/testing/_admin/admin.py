@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import functools
 import hashlib
 import hmac
@@ -99,7 +100,6 @@ class Admin:
             if path == "" and method == "GET":
                 return _page_response()
             route = _find_route(method, path)
-            self._fake._store.check_open()
             return _make_json_response(route.status, self._execute(route, request))
         except AdminError as error:
             status, message, field = error.status, error.message, error.field
@@ -153,8 +153,13 @@ class Admin:
         arguments = request.query if route.method == "GET" else _parse_body(request.body)
         if route.fields is not None:
             arguments = check_fields(arguments, route.fields, route.required)
+        # Lock the fake until the response of a write is complete. If a shutdown closed the fake
+        # after the write, the response would be a 410, although the write was applied.
+        lock = contextlib.nullcontext() if route.method == "GET" else self._fake._lock
         try:
-            return route.handle(self._fake, arguments, self.secrets)
+            with lock:
+                self._fake._store.check_open()
+                return route.handle(self._fake, arguments, self.secrets)
         except sqlite3.ProgrammingError:
             self._fake._store.check_open()  # another request may have closed the fake
             raise
