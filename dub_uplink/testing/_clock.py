@@ -34,15 +34,24 @@ class FakeClock:
 
     def __init__(self, now: Callable[[], dt.datetime | float] | None = None) -> None:
         self._now = now
-        self._frozen_at: float | None = None
-        self._offset = 0.0
+        # The time of ``freeze``, or None, and the offset. Replace both in one step, because threads
+        # read them without the lock.
+        self._state: tuple[float | None, float] = (None, 0.0)
         self._lock = threading.Lock()
         _fake_clocks.add(self)
 
     def time(self) -> float:
         """Return Unix time in seconds."""
-        frozen_at = self._frozen_at
-        return (self._time_without_offset() if frozen_at is None else frozen_at) + self._offset
+        return self._read()[0]
+
+    def _read(self) -> tuple[float, float, bool]:
+        """Return the Unix time, ``offset`` and ``frozen``, read in one step."""
+        while True:
+            state = self._state
+            frozen_at, offset = state
+            now = self._time_without_offset() if frozen_at is None else frozen_at
+            if self._state is state:  # else another thread has changed the clock; read it again
+                return now + offset, offset, frozen_at is not None
 
     def _time_without_offset(self) -> float:
         # Look up time.time at each call, because freezegun and similar libraries replace it.
@@ -69,11 +78,12 @@ class FakeClock:
         if not seconds >= 0:
             raise ValueError(f"seconds must be 0 or more, not {seconds!r}")
         with self._lock:
-            if self._offset + seconds > _MAX_OFFSET:
+            frozen_at, offset = self._state
+            if offset + seconds > _MAX_OFFSET:
                 raise ValueError(
                     f"{seconds!r} seconds would move the clock past the year 8000; advance by less"
                 )
-            self._offset += seconds
+            self._state = (frozen_at, offset + seconds)
 
     def set(self, moment: dt.datetime) -> None:
         """Set the clock to a time in the future or past. A frozen clock stays frozen.
@@ -86,36 +96,37 @@ class FakeClock:
         if not 0 <= moment.timestamp() <= _MAX_OFFSET:
             raise ValueError(f"moment must be between the years 1970 and 8000, not {moment}")
         with self._lock:
-            self._offset += moment.timestamp() - self.time()
+            frozen_at, offset = self._state
+            self._state = (frozen_at, offset + moment.timestamp() - self.time())
 
     def freeze(self) -> None:
         """Stop the clock. ``advance`` and ``set`` still move a frozen clock."""
         with self._lock:
-            if self._frozen_at is None:
-                self._frozen_at = self._time_without_offset()
+            frozen_at, offset = self._state
+            if frozen_at is None:
+                self._state = (self._time_without_offset(), offset)
 
     def unfreeze(self) -> None:
         """Start a frozen clock again, from its current time."""
         with self._lock:
-            if self._frozen_at is not None:
-                self._offset += self._frozen_at - self._time_without_offset()
-                self._frozen_at = None
+            frozen_at, offset = self._state
+            if frozen_at is not None:
+                self._state = (None, offset + frozen_at - self._time_without_offset())
 
     def reset(self) -> None:
         """Undo every ``advance``, ``set`` and ``freeze``."""
         with self._lock:
-            self._frozen_at = None
-            self._offset = 0.0
+            self._state = (None, 0.0)
 
     @property
     def frozen(self) -> bool:
         """Return whether the clock is frozen."""
-        return self._frozen_at is not None
+        return self._state[0] is not None
 
     @property
     def offset(self) -> float:
         """Return the seconds that are added to ``now``; if frozen, to the time of ``freeze``."""
-        return self._offset
+        return self._state[1]
 
 
 class SkippingClock:

@@ -281,7 +281,7 @@ class Faults:
         self._shares: list[tuple[Fault, float]] = []
         self._seed: int | str | None = None
         self._random = random.Random()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def add(
         self,

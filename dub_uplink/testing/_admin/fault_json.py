@@ -177,6 +177,8 @@ def fault_to_json(fault: faults.Fault, redactor: Redactor) -> dict[str, Any]:
 
 def faults_to_json(queue: faults.Faults, redactor: Redactor) -> dict[str, Any]:
     """Convert all queued and random faults to JSON, without secrets."""
+    with queue._lock:  # read all three in one step
+        queued_faults, shares, seed = queue.queue, queue.shares, queue.seed
     return {
         "queued": [
             {
@@ -185,11 +187,10 @@ def faults_to_json(queue: faults.Faults, redactor: Redactor) -> dict[str, Any]:
                 "method": queued.method,
                 "path": redactor.json(queued.path),
             }
-            for queued in queue.queue
+            for queued in queued_faults
         ],
         "random": [
-            {**fault_to_json(fault, redactor), "share": share}
-            for fault, share in queue.shares.items()
+            {**fault_to_json(fault, redactor), "share": share} for fault, share in shares.items()
         ],
-        "seed": redactor.json(queue.seed),
+        "seed": redactor.json(seed),
     }

@@ -172,10 +172,10 @@ def _change_clock(fake: FakeDub, arguments: dict[str, Any], secrets: frozenset[s
             clock.set(arguments["set"])
         elif "advance" in arguments:
             clock.advance(arguments["advance"])
-        if not arguments.get("frozen", was_frozen):
+        if not arguments.get("frozen", True):
             clock.unfreeze()
     except ValueError as error:
-        if not was_frozen:
+        if arguments.get("frozen") and not was_frozen:
             clock.unfreeze()
         name = "set" if "set" in arguments else "advance"
         raise AdminError(422, f"'{name}' cannot be applied: {given(str(error))}", name) from None

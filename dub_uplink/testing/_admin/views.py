@@ -131,9 +131,9 @@ def _body_to_json(body: bytes, redactor: Redactor) -> Any:
 
 def clock_to_json(fake: FakeDub) -> dict[str, Any]:
     """Return the time of the fake's clock, its offset in seconds, and whether it is frozen."""
-    now = dt.datetime.fromtimestamp(fake.clock.time(), dt.timezone.utc)
-    clock = fake.clock
-    return {"now": format_time(now), "offset": round(clock.offset, 3), "frozen": clock.frozen}
+    time, offset, frozen = fake.clock._read()
+    now = dt.datetime.fromtimestamp(time, dt.timezone.utc)
+    return {"now": format_time(now), "offset": round(offset, 3), "frozen": frozen}
 
 
 def settings_to_json(fake: FakeDub) -> dict[str, Any]:
