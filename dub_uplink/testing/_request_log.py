@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import itertools
 import threading
+import uuid
 from collections import deque
 
 from ._messages import Request
 
 
 class RequestLog:
-    """Number requests from 1, and keep the latest ``limit`` requests. Thread-safe."""
+    """Number requests from 1, and keep the latest ``limit`` requests. Thread-safe.
+
+    Attributes:
+        instance: A random text. Programs use it to detect that the numbering began again, because
+            another fake uses the port.
+    """
 
     def __init__(self, limit: int) -> None:
+        self.instance = uuid.uuid4().hex
         self._requests: deque[Request] = deque(maxlen=limit)
         self._last_number = 0
         self._lock = threading.Lock()

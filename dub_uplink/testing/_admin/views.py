@@ -148,7 +148,7 @@ def settings_to_json(fake: FakeDub) -> dict[str, Any]:
 
 
 def state_to_json(fake: FakeDub, secrets: frozenset[str]) -> dict[str, Any]:
-    """Return the URL, counts, faults, clock, settings and rate limit of a fake."""
+    """Return the URL and instance, counts, faults, clock, settings and rate limit of a fake."""
     settings = fake.settings
     with fake._lock:
         used_count = fake._limiter.max_requests_of_a_key(fake.clock.milliseconds())
@@ -167,4 +167,5 @@ def state_to_json(fake: FakeDub, secrets: frozenset[str]) -> dict[str, Any]:
             "enforced": settings.rate_limit is not None,
         },
         "baseUrl": fake.base_url,
+        "instance": fake._requests.instance,
     }

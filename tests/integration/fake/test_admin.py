@@ -30,6 +30,9 @@ def test_admin_state_has_every_section(fake: FakeDub, curl: Curl) -> None:
     }
     assert state["clock"]["offset"] == 0
     assert state["settings"]["role"] == "owner"
+    with FakeDub().serve(admin=True) as url:
+        other = curl.at(url).admin("GET", "state")
+    assert state["instance"] == curl.admin("POST", "reset")["instance"] != other["instance"]
 
 
 def test_recorded_request_in_admin_api_has_every_field(fake: FakeDub, curl: Curl) -> None:

@@ -174,6 +174,16 @@ def test_pause_button_hides_new_requests_until_released(fake: FakeDub, page: Pag
     eventually(lambda: len(page.rows("requests")) == 1)
 
 
+def test_paused_admin_page_shows_no_request_after_a_click(fake: FakeDub, page: Page) -> None:
+    page.click("pause")
+    get(fake)
+    page.click("DropAfter")
+    page.shows("queue", "the next 3 requests")
+    assert page.rows("requests") == []
+    page.click("pause")
+    eventually(lambda: len(page.rows("requests")) == 1)
+
+
 def test_clear_button_empties_the_table_of_requests(fake: FakeDub, page: Page) -> None:
     get(fake)
     eventually(lambda: page.rows("requests"))
@@ -353,6 +363,14 @@ def test_admin_page_reports_a_rejected_fault(fake: FakeDub, page: Page) -> None:
     assert fake.faults.pending == []
 
 
+def test_admin_page_reports_a_fault_field_that_is_no_number(fake: FakeDub, page: Page) -> None:
+    page["RateLimited-retryAfter"].send_keys("1e")
+    page.click("RateLimited")
+    page.shows("message", "rejected with 429 and Retry-After N: ")
+    assert "failed" in (page["message"].get_attribute("class") or "")
+    assert fake.faults.pending == []
+
+
 def test_admin_page_shows_the_rate_limit(fake: FakeDub, page: Page) -> None:
     page.shows("limit-mode", "not enforced")
     fake.configure(rate_limit=4)
@@ -465,6 +483,38 @@ def test_admin_page_reports_a_stopped_server_and_reconnects(fake: FakeDub, brows
     browser.get_log("browser")
 
 
+@pytest.mark.parametrize("count", [2, 5])
+def test_admin_page_shows_only_requests_of_a_new_fake(browser: Chrome, count: int) -> None:
+    with FakeDub() as fake:
+        server = fake.serve(admin=True)
+        with server as url:
+            page = Page(browser, url)
+            for _ in range(3):
+                get(fake, "/customers/ext_old")
+            eventually(lambda: len(page.rows("requests")) == 3)
+        page.shows("message", "No connection to the fake")
+    with FakeDub() as fake:
+        for _ in range(count):
+            get(fake, "/customers/ext_new")
+        with fake.serve(port=server.port, admin=True):
+            page.shows("message", "Connected")
+            numbers = [str(number) for number in range(count, 0, -1)]
+            assert [row[0] for row in page.rows("requests")] == numbers
+            assert {row[2] for row in page.rows("requests")} == {"/customers/ext_new"}
+            browser.get("about:blank")
+    browser.get_log("browser")
+
+
+def test_admin_page_does_not_load_large_bodies(fake: FakeDub, page: Page) -> None:
+    get(fake, "/customers", "POST", b'{"name": "%s"}' % (b"a" * 9000))
+    get(fake, "/customers", "POST", b'{"name": "%s"}' % (b"a" * 900_000))
+    eventually(lambda: len(page.rows("requests")) == 2)
+    cut, complete = page.script(
+        "return [...document.querySelectorAll('#requests pre')].map(pre => pre.textContent)"
+    )
+    assert (cut, len(complete) > 9000) == ('"[900,012 bytes, not shown]"', True)
+
+
 FOCUSED = """
 const one = document.activeElement;
 return [one.id || one.textContent.trim() || one.getAttribute("aria-labelledby"),
@@ -538,13 +588,19 @@ def test_admin_page_has_contrast_in_light_and_dark_schemes(
     assert min(ratios) >= 4.5
 
 
-def test_admin_page_fits_a_narrow_window(page: Page) -> None:
-    page.browser.set_window_size(500, 900)
+@pytest.mark.parametrize("width", [320, 500])
+def test_admin_page_fits_a_narrow_window(fake: FakeDub, page: Page, width: int) -> None:
+    fake.add(external_id="a" * 60, name="Ada", email="ada.lovelace@example.com", country="GB")
+    fake.faults.add(faults.Status(503))
+    get(fake, "/customers?search=" + "a" * 100, "POST", b'{"name": "Ada"}')
+    eventually(lambda: page.rows("requests") and page.rows("customers"))
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     try:
-        width = page.script("return [document.documentElement.scrollWidth, innerWidth]")
+        widths = page.script("return [document.documentElement.scrollWidth, innerWidth]")
     finally:
-        page.browser.set_window_size(1300, 1400)
-    assert width[0] <= width[1]
+        page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert widths[0] <= widths[1] == width
 
 
 def test_admin_page_asks_for_the_admin_token(fake: FakeDub, browser: Chrome) -> None:
