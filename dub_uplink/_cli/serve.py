@@ -62,7 +62,8 @@ def run_server(
             database=database,
         )
     except ValueError as error:  # the message begins with the name of the setting
-        raise click.UsageError(f"--{error}.") from None
+        name, _, problem = str(error).partition(" ")
+        raise click.UsageError(f"--{name.replace('_', '-')} {problem}.") from None
     log = _Log()
     with log, contextlib.suppress(KeyboardInterrupt), _sigterm_as_ctrl_c(), fake:
         if seed_customers:
@@ -80,7 +81,7 @@ def run_server(
                 host,
                 port,
                 admin=admin,
-                admin_token=admin_token,
+                admin_token=admin_token if admin else None,
                 log=None if quiet else log.add,
             )
         except AdminTokenRequired:

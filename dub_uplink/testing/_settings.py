@@ -67,8 +67,7 @@ class Settings:
             raise ValueError(f"role must be one of {', '.join(ROLES)}, not {self.role!r}")
         if self.plan not in PLAN_LIMITS:
             raise ValueError(f"plan must be one of {', '.join(PLAN_LIMITS)}, not {self.plan!r}")
-        if self.default_program is not None and not isinstance(self.default_program, str):
-            raise TypeError(f"default_program must be text or None, not {self.default_program!r}")
+        _check_default_program(self.default_program)
         if self.rate_limit is not None:
             check_integer("rate_limit", self.rate_limit, 0, MAX_RATE_LIMIT)
         for name, seconds in (("window", self.window), ("latency", self.latency)):
@@ -87,6 +86,13 @@ class Settings:
     def limit(self) -> int:
         """Return ``rate_limit``, or the limit of the plan if ``rate_limit`` is ``None``."""
         return PLAN_LIMITS[self.plan] if self.rate_limit is None else self.rate_limit
+
+
+def _check_default_program(program: object) -> None:
+    if program is not None and not isinstance(program, str):
+        raise TypeError(f"default_program must be text or None, not {program!r}")
+    if program == "":
+        raise ValueError("default_program must not be empty; give an id, or None")
 
 
 def _as_tuple(tokens: str | Iterable[str]) -> tuple[str, ...]:

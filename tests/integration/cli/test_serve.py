@@ -324,6 +324,12 @@ def test_serve_invalid_setting_names_the_option(option: tuple[str, str]) -> None
     assert f"{option[0]} must be " in done.output
 
 
+def test_serve_with_an_empty_default_program_names_the_option() -> None:
+    done = CliRunner().invoke(cli, ["serve", "--port", "0", "--default-program", ""])
+    assert done.exit_code == 2
+    assert "--default-program must not be empty" in done.output
+
+
 def _admin(server: Server, token: str | None = None) -> int:
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     request = urllib.request.Request(f"{server.url}/_fake/state", headers=headers)
