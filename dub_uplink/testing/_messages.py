@@ -75,7 +75,13 @@ class Request:
 
 
 class FakeClosed(RuntimeError):
-    """A request reached a closed fake. Clients do not retry after this error."""
+    """A request reached a closed fake. Clients do not retry after this error.
+
+    Attributes:
+        http_message: The message for a client over HTTP, which cannot call methods of the fake.
+    """
+
+    http_message = "the fake is closed; start it again, for example with dub-uplink serve"
 
 
 @dataclasses.dataclass(slots=True)

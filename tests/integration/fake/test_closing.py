@@ -60,7 +60,7 @@ def test_request_to_a_closed_served_fake_returns_410() -> None:
     with fake.serve() as url, Dub("dub_test", server_url=url) as client:
         fake.close()
         started = time.monotonic()
-        with pytest.raises(errors.DubError, match=r"410.*the fake is closed"):
+        with pytest.raises(errors.DubError, match=r"410.*the fake is closed; start it again"):
             client.customers.count()
         assert time.monotonic() - started < 5
 
