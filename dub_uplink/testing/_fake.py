@@ -141,7 +141,7 @@ class FakeDub:
 
         Raises:
             OSError: the port is in use.
-            ValueError: ``admin_token`` is required but missing, or is invalid.
+            ValueError: ``admin_token`` is missing, invalid, or given although ``admin`` is false.
         """
         from ._server import Server  # noqa: PLC0415 - most fakes are not served
 
@@ -337,7 +337,7 @@ class FakeDub:
         """Add the customers ``user_1`` to ``user_<count>``, and return how many were added.
 
         Customers that exist are skipped. Creation times are one second apart; the last customer has
-        the current time. Adding a million customers takes about half a minute, and blocks requests.
+        the current time. Adding a million customers takes about ten seconds, and blocks requests.
 
         Raises:
             ValueError: a stored customer has an id of ``use_ids``, or the constructor's ``ids``

@@ -65,6 +65,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _respond(self) -> None:
         request = self._read_request()
+        if request is None:
+            self.send_error(400, "The only supported Transfer-Encoding is chunked")
+            return
         admin = self.server.admin
         if admin is not None and admin.serves(request.path):
             response = admin.handle(request)
@@ -88,7 +91,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             # Clients do not retry a 410. They do retry a 500 or a closed connection.
             request.status = 410
             headers = {"Content-Type": "text/plain; charset=utf-8"}
-            delivery = Delivery(FakeResponse(410, headers, str(error).encode()))
+            delivery = Delivery(FakeResponse(410, headers, error.http_message.encode()))
 
         def record_duration() -> None:
             request.ms = (time.perf_counter() - started) * 1000
@@ -102,11 +105,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             status = "dropped" if request.status is None else request.status
             self.server.log_request(request, f"{status} {request.ms:.1f} ms")
 
-    def _read_request(self) -> Request:
+    def _read_request(self) -> Request | None:
+        """Read a request. Return ``None`` if the ``Transfer-Encoding`` is not supported."""
         headers: dict[str, str] = {}
         for key, value in self.headers.items():
             name = key.lower()
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        if headers.get("transfer-encoding", "chunked").lower() != "chunked":
+            return None
         # Do not use self.path, because http.server merges its leading slashes.
         target = self.requestline.split()[1]
         if not target.startswith("/"):  # an absolute URL, as sent to a proxy
@@ -128,7 +134,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return bytes(body)
 
     def _body_parts(self, headers: dict[str, str]) -> Iterator[bytes]:
-        if headers.get("transfer-encoding", "").lower() != "chunked":
+        if "transfer-encoding" not in headers:
             yield from self._read_exactly(int(headers.get("content-length", 0)))
             return
         while size := int(self.rfile.readline().partition(b";")[0], 16):
@@ -243,6 +249,7 @@ class Server:
 
     Raises:
         OSError: the address is in use.
+        ValueError: ``admin_token`` is invalid, or is given although ``admin`` is false.
         AdminTokenRequired: ``admin`` is true without an ``admin_token``, and ``host`` is not a
             loopback address.
     """
@@ -258,6 +265,8 @@ class Server:
         log: Callable[[str], object] | None = None,
     ) -> None:
         admin_api = None
+        if admin_token is not None and not admin:
+            raise ValueError("admin_token has no effect without admin=True; leave out admin_token")
         if admin:
             from ._admin.admin import Admin  # noqa: PLC0415 - most fakes serve no admin API
 

@@ -107,7 +107,7 @@ class Admin:
         except InvalidId as error:  # from the callable given as FakeDub(ids=...)
             status, message, field = 422, given(str(error)), "id"
         except FakeClosed as error:
-            status, message, field = 410, str(error), None
+            status, message, field = 410, error.http_message, None
         except Exception:
             path = make_request_redactor(request, self.secrets).text(request.path)
             logger.exception("%s %s", request.method, path)
@@ -150,6 +150,11 @@ class Admin:
             )
         if len(request.body) > self.max_body:
             raise AdminError(413, f"the body is too large; send at most {self.max_body:,} bytes")
+        if route.method != "GET" and request.query:
+            name = given(next(iter(request.query)))
+            raise AdminError(
+                422, f"'{name}' is in the query of a write; move it to the JSON body", name
+            )
         arguments = request.query if route.method == "GET" else _parse_body(request.body)
         if route.fields is not None:
             arguments = check_fields(arguments, route.fields, route.required)
@@ -214,6 +219,15 @@ def _reject_constant(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
+def _reject_duplicate_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        name = given(next(name for name in names if names.count(name) > 1))
+        raise AdminError(422, f"'{name}' occurs twice in one object; leave out one of them", name)
+    return values
+
+
 def _parse_integer(digits: str) -> float:
     # By default, int() raises ValueError for more than 4,300 digits. Convert long integers to
     # infinity. The check of the field then rejects them with its own message.
@@ -240,7 +254,10 @@ def _parse_body(body: bytes) -> dict[str, Any]:
     _check_levels(body)
     try:
         arguments = json.loads(
-            body.decode(), parse_constant=_reject_constant, parse_int=_parse_integer
+            body.decode(),
+            parse_constant=_reject_constant,
+            parse_int=_parse_integer,
+            object_pairs_hook=_reject_duplicate_names,
         )
     except ValueError as error:
         raise AdminError(400, f"the body is not JSON: {error}; send a JSON object") from None

@@ -215,6 +215,11 @@ def test_admin_api_beyond_loopback_without_token_raises(fake: FakeDub, host: str
     fake.serve(host, admin=True, admin_token="secret").close()
 
 
+def test_admin_token_without_admin_raises_value_error(fake: FakeDub) -> None:
+    with pytest.raises(ValueError, match="admin_token has no effect without admin=True"):
+        fake.serve(admin_token="s3cret")
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2", "::1"])
 def test_admin_api_on_loopback_needs_no_token(fake: FakeDub, host: str) -> None:
     fake.serve(host, admin=True).close()
@@ -585,7 +590,7 @@ def test_server_log_shows_admin_writes_without_token(
         send(url, "GET", "/_fake/state", headers=headers)
         send(url, "POST", "/_fake/reset?token=s3cret", headers=headers)
         send(url, "POST", "/_fake/reset", headers={**JSON, "Authorization": "Bearer wrong"})
-    assert lines == ["POST /_fake/reset 200", "POST /_fake/reset 401"]
+    assert lines == ["POST /_fake/reset 422", "POST /_fake/reset 401"]
     assert "s3cret" not in caplog.text
 
 
@@ -637,6 +642,22 @@ def test_body_above_10_mib_returns_413(
         # The connection is still usable.
         connection.request("GET", "/_fake/state")
         assert connection.getresponse().status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ('{"fault": "Delay", "seconds": 1, "seconds": 9}', "seconds"),
+        ('{"fault": "Status", "code": 503, "body": [{"dub_test": 1, "dub_test": 2}]}', "[token]"),
+    ],
+)
+def test_duplicate_name_in_a_json_body_is_rejected(
+    fake: FakeDub, url: str, body: str, name: str
+) -> None:
+    status, received, _ = send(url, "POST", "/_fake/faults", body)
+    assert (status, received["error"]["field"]) == (422, name)
+    assert received["error"]["message"].startswith(f"'{name}' occurs twice in one object")
+    assert fake.faults.pending == []
 
 
 @pytest.mark.parametrize("body", ["[]", "null", '"a"', "1"])
@@ -765,6 +786,8 @@ WRONG: list[tuple[str, str, dict[str, Any], str]] = [
     ("GET", "customers?limit=1001", {}, "limit"),
     ("GET", "customers?page=1", {}, "page"),
     ("GET", "state?x=1", {}, "x"),
+    ("PATCH", "settings?role=viewer", {}, "role"),
+    ("DELETE", "customers?limit=1", {}, "limit"),
 ]
 
 
@@ -859,7 +882,7 @@ def test_admin_api_of_a_closed_fake_returns_410(fake: FakeDub, path: str) -> Non
             url, method, f"/_fake/{path}", "{}" if method == "POST" else None
         )
     assert status == 410
-    assert received["error"]["message"].startswith("the fake is closed; ")
+    assert received["error"]["message"].startswith("the fake is closed; start it again")
 
 
 @pytest.mark.parametrize("path", ["/customers", "/_fake/state", "/_fake/requests"])

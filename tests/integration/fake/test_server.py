@@ -71,6 +71,16 @@ def test_pipelined_requests_get_responses_in_order(fake: FakeDub, raw: Raw) -> N
     assert statuses(raw(post(BODY) + GET + post(BODY) + GET * 50)) == [201, 200, 409] + [200] * 50
 
 
+@pytest.mark.parametrize("coding", [b"gzip, chunked", b"gzip", b""])
+def test_other_transfer_encoding_is_rejected(fake: FakeDub, raw: Raw, coding: bytes) -> None:
+    head = b"POST /customers HTTP/1.1\r\n" + KEY + b"Transfer-Encoding: " + coding
+    response = raw(head + b"\r\n\r\n0\r\n\r\n")
+    assert response.startswith(b"HTTP/1.1 400 ")
+    assert response.count(b"HTTP/1.1 ") == 1
+    assert b"\r\nConnection: close\r\n" in response
+    assert fake.requests == []
+
+
 def test_chunked_body_is_read(fake: FakeDub, raw: Raw) -> None:
     chunks = (
         b"5;x=y\r\n" + BODY[:5] + b"\r\n" + b"1F\r\n" + BODY[5:] + b"\r\n0\r\nTrailer: x\r\n\r\n"
