@@ -101,10 +101,10 @@ def make_request_redactor(
     forms += tuple(form for token in tokens for form in _forms(token))
     if text is None:
         return Redactor(forms)
-    found = _find_forms(text, forms)
+    present = _find_forms(text, forms)
     # A number may be shown with other digits than it was sent, such as 1e3 and 1000.0.
     numbers = [form for form in forms if _NUMBER_PATTERN.fullmatch(form.text)]
-    return Redactor(dict.fromkeys((*found, *numbers)))
+    return Redactor(dict.fromkeys((*present, *numbers)))
 
 
 @functools.lru_cache(maxsize=128)

@@ -62,7 +62,7 @@ def send(url: str, method: str, path: str, body: Any) -> tuple[int, Any]:
         ("POST", "reset", {}),
     ],
 )
-def test_write_during_a_shutdown_returns_410_only_if_not_applied(
+def test_write_during_shutdown_gets_410_only_if_not_applied(
     tmp_path: Any, method: str, path: str, body: Any
 ) -> None:
     for number in range(60):
