@@ -8,7 +8,6 @@ that calls the definition.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import types
 import typing
@@ -16,6 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import uplink
+from uplink.builder import ConsumerMethod
 from uplink.decorators import MethodAnnotation
 from uplink.helpers import get_api_definitions
 from uplink.interfaces import RequestDefinitionBuilder
@@ -99,20 +99,30 @@ def _reject_foreign_decorators(cls: type[Any]) -> None:
 
 def _find_wrapped_definition(value: Any) -> Any:
     """Return the uplink definition that the result of a decorator contains, or ``None``."""
-    for _ in range(10):  # some objects have every attribute, so the search might not end
-        inner = [getattr(value, "__wrapped__", None)]  # functions, `classmethod`, `staticmethod`
-        if isinstance(value, property):
-            inner = [value.fget]
-        elif isinstance(value, (functools.partial, functools.cached_property)):
-            inner = [value.func]
-        elif isinstance(value, types.FunctionType):  # a wrapper without `functools.wraps`
-            cells = [cell for cell in value.__closure__ or () if cell != types.CellType()]
-            inner += [cell.cell_contents for cell in cells]
-        for each in inner:
-            if isinstance(each, RequestDefinitionBuilder):
+    for _ in range(10):  # decorators above each other
+        if isinstance(value, (type, ConsumerMethod)):  # a `ConsumerMethod` is no decorator
+            return None
+        # Functions and most decorators have `__wrapped__`, and `property` has `fget`. Others, such
+        # as `functools.cached_property`, have `func`.
+        wrapped = [_get_static(value, name) for name in ("__wrapped__", "fget", "func")]
+        attributes = (
+            None if isinstance(value, types.FunctionType) else _get_static(value, "__dict__")
+        )
+        values = attributes.values() if isinstance(attributes, dict) else ()
+        for each in (*wrapped, *values):
+            # `isinstance` reads `__class__`, which loads the data of some objects.
+            if issubclass(type(each), RequestDefinitionBuilder):
                 return each
-        value = inner[0]
+        value = next((each for each in wrapped if each is not None), None)
     return None
+
+
+def _get_static(value: Any, name: str) -> Any:
+    """Return an attribute without running Python code, because some objects load data then."""
+    attribute = inspect.getattr_static(value, name, None)
+    if isinstance(attribute, (types.MemberDescriptorType, types.GetSetDescriptorType)):
+        return attribute.__get__(value, type(value))
+    return attribute
 
 
 class _CallPolicy(MethodAnnotation):  # type: ignore[misc]  # uplink has no types

@@ -24,22 +24,25 @@ def with_wraps(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-def without_wraps(function: Callable[..., Any]) -> Callable[..., Any]:
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
+class Decorated:
+    """The result of a decorator that is a class."""
 
-    return wrapper
+    def __init__(self, function: Any) -> None:
+        self.function = function
 
 
 FOREIGN_DECORATORS: dict[str, Any] = {
     "deprecated": getattr(warnings, "deprecated", lambda _: with_wraps)("use notes()"),
     "cache": functools.cache,
     "with_wraps": with_wraps,
-    "without_wraps": without_wraps,
+    "class": Decorated,
+    "class_twice": lambda function: with_wraps(Decorated(function)),
     "twice": lambda function: functools.cache(with_wraps(function)),
     "partial": functools.partial,
     "property": property,
     "cached_property": functools.cached_property,
+    "partialmethod": functools.partialmethod,
+    "singledispatchmethod": functools.singledispatchmethod,
     "classmethod": classmethod,
     "staticmethod": staticmethod,
 }
@@ -89,6 +92,49 @@ def test_decorated_method_that_calls_an_endpoint_works(serving: Any, connect: An
     server = serving(200, "7")
     assert connect(server.url, Mine).decorated() == connect(server.url, Mine).value
     assert server.seen == ["GET /notes"]
+
+
+def test_method_that_mentions_an_endpoint_is_allowed() -> None:
+    @declare.get("notes")
+    def note(self: Any) -> Any: ...
+
+    class Mine(DubConsumer):
+        def describe(self) -> str:
+            return repr(note)
+
+    assert Mine.describe.__closure__
+
+
+class Lazy:
+    """An object that loads its attributes, which fails."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+class LazyAttributes:
+    """An object whose ``__dict__`` and ``__wrapped__`` fail."""
+
+    @property
+    def __dict__(self) -> Any:  # type: ignore[override]
+        raise RuntimeError("__dict__")
+
+    @property
+    def __wrapped__(self) -> Any:
+        raise RuntimeError("__wrapped__")
+
+
+class LazyClass:
+    """An object whose class fails."""
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        raise RuntimeError("__class__")
+
+
+@pytest.mark.parametrize("make_value", [Lazy, LazyAttributes, lambda: Decorated(LazyClass())])
+def test_attribute_of_a_consumer_is_not_evaluated(make_value: Any) -> None:
+    type("Mine", (DubConsumer,), {"value": make_value()})
 
 
 class Handler:
