@@ -47,6 +47,7 @@ from .signatures import (
 )
 
 _BODY_FORMAT_DECORATORS = (uplink.json, uplink.form_url_encoded, uplink.multipart)
+_BODY_FIELDS = (uplink.Field, uplink.FieldMap)
 
 
 def define_methods(
@@ -239,7 +240,8 @@ def _check_definition(
 def _check_sent_once(definition: Any, method: str) -> None:
     """Raise ``TypeError`` if two arguments are sent as one part of the request."""
     argument_by_part: dict[str, str] = {}
-    for argument, annotation in get_argument_annotations(definition).items():
+    annotations = get_argument_annotations(definition)
+    for argument, annotation in annotations.items():
         match annotation:
             case uplink.Body():
                 part = "the body"
@@ -254,9 +256,15 @@ def _check_sent_once(definition: Any, method: str) -> None:
         if part in argument_by_part:
             raise TypeError(
                 f"{method}: the arguments {argument_by_part[part]!r} and {argument!r} are both"
-                f" {part}; remove one, or give it another name"
+                f" sent as {part}; remove one, or give it another name"
             )
         argument_by_part[part] = argument
+    fields = [a for a, each in annotations.items() if isinstance(each, _BODY_FIELDS)]
+    if fields and "the body" in argument_by_part:
+        raise TypeError(
+            f"{method}: the argument {argument_by_part['the body']!r} is the body, so the argument"
+            f" {fields[0]!r} cannot be a field of it; declare only fields, or only a Body"
+        )
 
 
 def _apply_policy(definition: Any) -> None:

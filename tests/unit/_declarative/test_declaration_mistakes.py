@@ -253,12 +253,23 @@ def test_second_request_decorator_is_rejected(inner: Any) -> None:
     ],
 )
 def test_two_arguments_sent_as_one_part_are_rejected(first: Any, second: Any, sent_as: str) -> None:
-    with pytest.raises(TypeError, match=rf"Mine\.add: .* 'a' and 'b' are both {sent_as}; "):
+    with pytest.raises(TypeError, match=rf"Mine\.add: .* 'a' and 'b' are both sent as {sent_as}; "):
 
         class Mine(DubConsumer):
             @declare.json
             @declare.post("notes", args={"a": first, "b": second})
             def add(self, a: Any, b: Any) -> Any: ...
+
+
+@pytest.mark.parametrize("body", [declare.Body, uplink.Body(type=dict)])
+@pytest.mark.parametrize("field", [declare.Field, uplink.Field("x"), uplink.FieldMap])
+def test_body_beside_a_field_is_rejected(body: Any, field: Any) -> None:
+    with pytest.raises(TypeError, match=r"Mine\.add: .* 'a' is the body, .* 'b' cannot be a field"):
+
+        class Mine(DubConsumer):
+            @declare.json
+            @declare.post("notes", args={"b": field, "a": body})
+            def add(self, b: Any, a: Any) -> Any: ...
 
 
 def test_arguments_with_one_name_in_different_parts_work(serving: Any, connect: Any) -> None:
