@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -21,6 +22,9 @@ from .schemas import ModelSchema, RequestSchema, first_error, serialize_request
 #: The maximum number of records in a list. A page of Dub has at most 100. The limit protects the
 #: memory, because model objects take about twenty times the memory of their JSON.
 _MAX_RECORDS = 10_000
+
+#: The exceptions by which converters and result handlers reject a body.
+_REJECTIONS = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
 
 #: The JSON type of generic types, such as ``list[NoteSchema]``, and its name in error messages.
 _JSON_TYPES: Mapping[Any, tuple[type, str]] = {
@@ -92,29 +96,46 @@ def _load_body(load: Callable[[Any], Any], body: Any) -> Any:
     return load(body)
 
 
-def read_body(
-    convert: Callable[[Response], Any], response: Response, context: CallState | None = None
-) -> Any:
+def read_body(convert: Callable[[Response], Any], response: Response, context: CallState) -> Any:
     """Return the converted response, or the result of the call's result handlers if it has any.
 
     Raises:
         ResponseValidationError: the conversion fails, or a handler rejects the converted body.
+        TypeError: a handler returns a coroutine.
     """
     try:
         value = convert(response)
-        if context is not None:
-            for handle in context.result_handlers:
-                value = handle(context, value)
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
         excerpt = transport_errors.make_body_excerpt(response)
         message = f"the response is not JSON; is server_url that of Dub's API? {excerpt!r}"
     except marshmallow.ValidationError as error:
         message = f"unexpected response body: {first_error(error)}"
-    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+    except _REJECTIONS as error:
         message = f"unexpected response body: {type(error).__name__}: {one_line(str(error))}"
     else:
-        return value
+        for handle in context.result_handlers:
+            try:
+                value = handle(context, value)
+            except marshmallow.ValidationError as error:
+                message = f"unexpected response body: {first_error(error)}"
+                break
+            except _REJECTIONS as error:
+                reason = f"{type(error).__name__}: {one_line(str(error))}"
+                message = f"{_describe_handler(handle)} rejects the response body: {reason}"
+                break
+            if isinstance(value, types.CoroutineType):
+                value.close()
+                raise TypeError(
+                    f"{_describe_handler(handle)} returned a coroutine; return a function that the"
+                    " caller calls and awaits"
+                )
+        else:
+            return value
     raise ResponseValidationError(message, transport_errors.detach_call(response))
+
+
+def _describe_handler(handler: Any) -> str:
+    return f"the result handler {getattr(handler, '__qualname__', type(handler).__qualname__)}"
 
 
 def _key_path(key: Any) -> Sequence[Any]:

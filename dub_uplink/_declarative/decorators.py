@@ -317,7 +317,8 @@ def result_handler(handler: Callable[[CallContext, Any], Any]) -> Decorator:
             or, without ``returns``, the response. The endpoint returns the handler's result. If
             the handler raises ``ValueError``, ``TypeError``, ``LookupError``, ``AttributeError``,
             ``OverflowError`` or ``marshmallow.ValidationError``, the call raises
-            :class:`~dub_uplink.models.errors.ResponseValidationError`.
+            :class:`~dub_uplink.models.errors.ResponseValidationError`. If the handler returns a
+            coroutine, the call raises ``TypeError``.
 
     Raises:
         TypeError: ``handler`` does not accept two arguments, or is a coroutine function.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any, Unpack
 
 import marshmallow
@@ -160,13 +161,60 @@ def test_error_of_a_handler_about_the_body_rejects_the_body(
         connect(server.url, raising(error)).tags()
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError(), OSError(), errors.DubError("x")])
+@pytest.mark.parametrize(
+    "error", [ZeroDivisionError(), OSError(), errors.DubError("x"), RecursionError()]
+)
 def test_other_error_of_a_result_handler_is_unchanged(
     server: Any, connect: Any, error: Exception
 ) -> None:
     with pytest.raises(type(error)) as caught:
         connect(server.url, raising(error)).tags()
     assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (json.JSONDecodeError("not the body", "", 0), "JSONDecodeError: not the body: line 1"),
+        (UnicodeDecodeError("utf-8", b"x", 0, 1, "not the body"), "UnicodeDecodeError: 'utf-8'"),
+        (KeyError("a"), "KeyError: 'a'"),
+    ],
+)
+def test_error_of_a_result_handler_names_the_handler(
+    server: Any, connect: Any, error: Exception, reason: str
+) -> None:
+    with pytest.raises(errors.ResponseValidationError) as caught:
+        connect(server.url, raising(error)).tags()
+    message = "the result handler raising.<locals>.handler rejects the response body: " + reason
+    assert str(caught.value).startswith("200: " + message)
+
+
+def test_body_that_is_not_json_has_a_message_about_json(serving: Any, connect: Any) -> None:
+    with pytest.raises(errors.ResponseValidationError, match="the response is not JSON"):
+        connect(serving(200, "<html>").url, Tags).tags()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_coroutine_as_result_of_a_handler_is_rejected(server: Any, count: int) -> None:
+    def get_again(call: CallContext, body: Any) -> Any:
+        return call.consumer.other()
+
+    class Mine(AsyncDubConsumer):
+        @declare.get("tags")
+        async def other(self) -> Any: ...
+
+        @declare.get("tags")
+        async def tags(self) -> Any: ...
+
+        for _ in range(count):
+            tags = declare.result_handler(get_again)(tags)
+
+    async def call() -> None:
+        async with Mine("dub_x", server_url=server.url) as mine:
+            await mine.tags()
+
+    with pytest.raises(TypeError, match=r"^the result handler .*get_again returned a coroutine"):
+        asyncio.run(call())
 
 
 def raising(error: Exception) -> Any:
