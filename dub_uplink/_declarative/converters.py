@@ -55,6 +55,22 @@ def is_schema(type_: Any, base: type[marshmallow.Schema] = marshmallow.Schema) -
     return isinstance(type_, base) or (isinstance(type_, type) and issubclass(type_, base))
 
 
+def is_convertible(type_: Any) -> bool:
+    """Return whether ``returns.json`` can convert JSON to a type.
+
+    uplink converts lists and mappings of types. It calls any other type with the JSON.
+    """
+    origin = typing.get_origin(type_)
+    if origin is None:
+        return is_schema(type_) or (callable(type_) and type_ is not Any)
+    if origin in _JSON_TYPES:
+        arguments = typing.get_args(type_)
+        return bool(arguments) and all(map(is_convertible, arguments))
+    # uplink fails for types such as `tuple[int, ...]`, and `int | None` cannot be called.
+    is_class = callable(type_) and isinstance(origin, type)
+    return is_class and not issubclass(origin, (Sequence, Mapping))
+
+
 @functools.lru_cache(1000)
 def get_response_converter(type_: Any) -> Callable[[Any], Any] | None:
     """Return the function that loads a body, or ``None`` for an unsupported type."""

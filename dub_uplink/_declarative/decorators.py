@@ -17,7 +17,7 @@ from .._internal.credentials import is_coroutine_function
 from .._internal.naming import camel_case
 from .._transport.call import OPTIONS_KEY
 from .context import CallContext, ResultHandler, get_context
-from .converters import ReturnsJson, ReturnsSchema, is_schema
+from .converters import ReturnsJson, ReturnsSchema, is_convertible, is_schema
 from .methods import get_argument_annotations, get_qualified_name
 from .parameters import Options, PathSegment, Query
 
@@ -371,20 +371,21 @@ class returns:
 
         Args:
             function: the endpoint, if the decorator is used without parentheses.
-            type: a marshmallow schema (an instance or a class), a pydantic model, or a callable
-                that takes the parsed JSON. By default, the parsed JSON is returned.
+            type: a marshmallow schema (an instance or a class), a pydantic model, a callable that
+                takes the parsed JSON, or a list or a mapping of these, such as
+                ``list[PetSchema]``. By default, the parsed JSON is returned.
             key: a key of the JSON object, or a tuple of keys that leads to a nested value. Only
                 this value is converted and returned.
 
         Raises:
-            TypeError: ``type`` is neither a schema, nor a pydantic model, nor a callable, or is a
-                coroutine function.
+            TypeError: ``type`` is none of these, or is a coroutine function.
         """
         if function is not None:
             return _require_above_request("returns.json", uplink.returns.json)(function)
-        if type is not None and not callable(type) and not is_schema(type):
+        if type is not None and not is_convertible(type):
             raise TypeError(
-                f"type must be a marshmallow schema, a pydantic model or a callable, not {type!r}"
+                "type must be a marshmallow schema, a pydantic model, a callable, or a list or a"
+                f" mapping of these, not {type!r}"
             )
         if is_coroutine_function(type):
             raise TypeError(f"type must be a function that is not async, not {type!r}")

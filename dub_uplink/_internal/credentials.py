@@ -105,7 +105,7 @@ class TokenProvider:
 def is_coroutine_function(function: object) -> bool:
     """Return whether calling ``function`` returns a coroutine."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, "__call__", None)  # noqa: B004 - an object may have an async __call__
+        getattr(type(function), "__call__", None)  # noqa: B004 - an object may have an async __call__
     )
 
 

@@ -15,6 +15,8 @@ import uplink
 
 from dub_uplink import AsyncDubConsumer, DubConsumer, declare, errors
 
+T = typing.TypeVar("T")
+
 
 def with_wraps(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
@@ -198,6 +200,52 @@ class AsyncCallable:
 def test_async_function_as_json_type_is_rejected(type_: Any) -> None:
     with pytest.raises(TypeError, match=r"^type must be a function that is not async, not "):
         declare.returns.json(type=type_)
+
+
+def test_class_with_async_instances_is_allowed_as_json_type() -> None:
+    declare.returns.json(type=AsyncCallable)
+
+
+class Box(typing.Generic[T]):
+    def __init__(self, body: Any) -> None:
+        self.body = body
+
+
+UNSUPPORTED_TYPES: list[Any] = [
+    int | None,
+    list[int] | None,
+    tuple[int, ...],
+    list[int | None],
+    dict[str, tuple[int]],
+    Any,
+    list[Any],
+    typing.List,  # noqa: UP006
+    typing.Literal["a"],
+    5,
+]
+
+
+@pytest.mark.parametrize("type_", UNSUPPORTED_TYPES, ids=str)
+def test_json_type_that_cannot_convert_is_rejected(type_: Any) -> None:
+    with pytest.raises(TypeError, match=r"^type must be a marshmallow schema, .*, not "):
+        declare.returns.json(type=type_)
+
+
+@pytest.mark.parametrize(
+    ("type_", "body"),
+    [(list[int], [1]), (dict[str, list[int]], {"a": [1]}), (set[int], {1}), (tuple, (1,))],
+)
+def test_json_type_that_can_convert_is_allowed(
+    serving: Any, connect: Any, type_: Any, body: Any
+) -> None:
+    parsed = body if isinstance(body, dict) else list(body)
+    server = serving(200, json.dumps({"notes": parsed}))
+    assert connect(server.url, return_converted(type_)).notes() == body
+
+
+def test_generic_class_as_json_type_is_called(serving: Any, connect: Any) -> None:
+    server = serving(200, '{"notes": 7}')
+    assert connect(server.url, return_converted(Box[int])).notes().body == 7
 
 
 @pytest.mark.parametrize("annotation", [str, "query", None, 5, declare.json, [declare.Query]])
