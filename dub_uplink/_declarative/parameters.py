@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     class Body(_Typed):
         """The body of the request; see ``uplink.Body``."""
 
-    _Field = _Named
+    class _Field(_Named):
+        def modify_request(self, request_builder: Any, value: Any) -> None: ...
+
     _Header = _Named
     _HeaderMap = _Typed
     _Path = _Named
@@ -206,9 +208,16 @@ class Query(_Query):
 
 
 class Field(_Field):
-    """A field of a JSON body, by default with the argument's name; ``None`` is sent as ``null``."""
+    """A field of a JSON body, by default with the argument's name; ``None`` is sent as ``null``.
+
+    ``UNSET`` is not sent.
+    """
 
     __module__ = "dub_uplink.declare"
+
+    def modify_request(self, request_builder: Any, value: Any) -> None:
+        if value is not UNSET:
+            super().modify_request(request_builder, value)
 
 
 class Header(_Header):
@@ -282,7 +291,8 @@ class Options(_QueryMap):
 class QueryMap(_QueryMap):
     """An argument ``**params`` that accepts query parameters and :class:`CallOptions`.
 
-    The names of query parameters are sent in camelCase.
+    The names of query parameters are sent in camelCase. A keyword replaces a ``Query`` argument
+    that is sent with the same name.
     """
 
     __module__ = "dub_uplink.declare"

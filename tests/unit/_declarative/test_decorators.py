@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pydoc
-from typing import Any
+from typing import Any, Unpack
 
 import pytest
 
 from dub_uplink import DubConsumer, declare
 from dub_uplink._declarative.parameters import PathSegment
+from dub_uplink.models.unset import UNSET
 
 SEGMENT = PathSegment("id")
 
@@ -87,7 +88,9 @@ def test_invalid_arguments_raise_the_type_error_of_a_function(
 class Fields(DubConsumer):
     @declare.json
     @declare.post("things", args={"pet_name": declare.Field, "by_age": declare.Query})
-    def add(self, pet_name: str | None, by_age: int | None = None) -> Any: ...
+    def add(
+        self, pet_name: Any, by_age: int | None = None, **options: Unpack[declare.BodyOptions]
+    ) -> Any: ...
 
 
 def test_field_keeps_its_name_and_sends_none_as_null(server: Any, connect: Any) -> None:
@@ -98,6 +101,22 @@ def test_field_keeps_its_name_and_sends_none_as_null(server: Any, connect: Any) 
         ("/things?byAge=7", {"pet_name": "Tom"}),
         ("/things", {"pet_name": None}),
     ]
+
+
+def test_field_with_unset_is_not_sent(server: Any, connect: Any) -> None:
+    fields = connect(server.url, Fields)
+    fields.add(UNSET)
+    fields.add(UNSET, extra_body={"a": 1})
+    assert [request.json for request in server.received] == [{}, {"a": 1}]
+
+
+def test_keyword_of_query_map_replaces_a_query_argument(server: Any, connect: Any) -> None:
+    class Mine(DubConsumer):
+        @declare.get("things", args={"page_size": declare.Query, "params": declare.QueryMap})
+        def things(self, page_size: int, **params: Any) -> Any: ...
+
+    connect(server.url, Mine).things(1, pageSize=2)
+    assert server.seen == ["GET /things?pageSize=2"]
 
 
 def test_help_of_field_describes_a_field_of_a_json_body() -> None:
