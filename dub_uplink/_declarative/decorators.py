@@ -242,6 +242,11 @@ class _ResultHandler(MethodAnnotation):  # type: ignore[misc]  # uplink has no t
     def __init__(self, handler: ResultHandler) -> None:
         self._handler = handler
 
+    def __call__(self, endpoint: Any, **options: Any) -> Any:
+        if isinstance(endpoint, type):  # uplink would also add it to the inherited endpoints
+            raise TypeError("write @declare.result_handler above an endpoint, not above a class")
+        return super().__call__(endpoint, **options)
+
     def modify_request(self, request_builder: Any) -> None:
         get_context(request_builder).result_handlers += (self._handler,)
 

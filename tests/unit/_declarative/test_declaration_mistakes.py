@@ -171,6 +171,14 @@ def test_result_handler_without_parentheses_is_rejected() -> None:
             def note(self) -> Any: ...
 
 
+def test_result_handler_above_a_class_is_rejected() -> None:
+    with pytest.raises(TypeError, match=r"^write @declare\.result_handler above an endpoint, not"):
+
+        @declare.result_handler(lambda _, value: value)
+        class Mine(DubConsumer):
+            pass
+
+
 @pytest.mark.parametrize("name", ["get", "post", "put", "patch", "delete"])
 def test_request_decorator_without_parentheses_is_rejected(name: str) -> None:
     with pytest.raises(TypeError, match=rf'^write @declare\.{name}\("path"\), with the path'):
