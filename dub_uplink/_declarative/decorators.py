@@ -20,6 +20,7 @@ from .context import CallContext, ResultHandler, get_context
 from .converters import ReturnsJson, ReturnsSchema, is_convertible, is_schema
 from .methods import get_argument_annotations, get_qualified_name
 from .parameters import Options, PathSegment, Query
+from .signatures import get_signature
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -130,7 +131,7 @@ def _check_args(function: Callable[..., Any], args: Any) -> None:
                 f"{function.__qualname__}: the annotation of the argument {name!r} must be one such"
                 f" as declare.Query, not {annotation!r:.100}"
             )
-    for name, parameter in inspect.signature(function).parameters.items():
+    for name, parameter in get_signature(function).parameters.items():
         hint = parameter.annotation
         if isinstance(hint, str):
             try:
@@ -174,7 +175,7 @@ def _without_types(function: Callable[..., Any]) -> Any:
     @functools.wraps(function)
     def stub(*_: Any, **__: Any) -> None: ...
 
-    signature = inspect.signature(function)
+    signature = get_signature(function)
     untyped_parameters = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
     untyped_function: Any = stub
     untyped_function.__signature__ = _Signature(untyped_parameters)
@@ -345,7 +346,7 @@ def result_handler(handler: Callable[[CallContext, Any], Any]) -> Decorator:
 
 def _accepts_two_arguments(function: Callable[..., Any]) -> bool:
     try:
-        inspect.signature(function).bind(None, None)
+        get_signature(function).bind(None, None)
     except TypeError:
         return False
     except ValueError:  # some built-in functions, such as `max`, have no signature

@@ -43,6 +43,7 @@ from .schemas import RequestSchema, field_names
 from .signatures import (
     get_keyword_types,
     get_options_type,
+    get_signature,
     make_signature_and_check,
 )
 
@@ -221,7 +222,7 @@ def _check_definition(
         )
     check_template(definition.uri.template, method)
     _check_sent_once(definition, method)
-    options_type = get_options_type(inspect.signature(function), function)
+    options_type = get_options_type(get_signature(function), function)
     if options_type is None or not any(
         type(a) is Options for a in get_argument_annotations(definition).values()
     ):

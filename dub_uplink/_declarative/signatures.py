@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
@@ -37,7 +38,7 @@ def explicit_signature(
         refused: maps each refused keyword to the reason in the error message. Other methods accept
             the keyword.
     """
-    if get_options_type(inspect.signature(function), function) is None:
+    if get_options_type(get_signature(function), function) is None:
         return function
     signature, check_keywords = make_signature_and_check(function, refused)
     wrapped: Any = function
@@ -60,7 +61,7 @@ def make_signature_and_check(
     function: Callable[..., Any], refused: Mapping[str, str] = _REFUSED_KEYWORDS
 ) -> tuple[inspect.Signature, Callable[[Any], None]]:
     """Return the explicit signature of a function, and a function that checks its keywords."""
-    signature = inspect.signature(function)
+    signature = get_signature(function)
     options_type = get_options_type(signature, function)
     if options_type is None:
         return signature, lambda _: None  # uplink checks the keywords
@@ -81,6 +82,16 @@ def make_signature_and_check(
     return signature.replace(parameters=parameters), check_keywords
 
 
+def get_signature(function: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature of a function, also if only type checkers know a type in it."""
+    if sys.version_info >= (3, 14):
+        # Python 3.14 evaluates the annotations here, which raises NameError for such a type.
+        from annotationlib import Format  # noqa: PLC0415 - not in older versions
+
+        return inspect.signature(function, annotation_format=Format.FORWARDREF)
+    return inspect.signature(function)
+
+
 def get_options_type(signature: inspect.Signature, function: Any) -> Any:
     """Return the ``TypedDict`` of a function's keyword arguments, or ``None``."""
     annotation = [None, *(each.annotation for each in signature.parameters.values())][-1]
@@ -89,9 +100,10 @@ def get_options_type(signature: inspect.Signature, function: Any) -> Any:
             annotation = eval(annotation, inspect.unwrap(function).__globals__)
         except NameError:  # the type is imported for type checkers only, or local to a function
             return None
-    return (
-        typing.get_args(annotation)[0] if typing.get_origin(annotation) is typing.Unpack else None
-    )
+    if typing.get_origin(annotation) is not typing.Unpack:
+        return None
+    options_type = typing.get_args(annotation)[0]
+    return None if isinstance(options_type, typing.ForwardRef) else options_type
 
 
 @functools.cache

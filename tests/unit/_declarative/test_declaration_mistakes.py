@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 import typing
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -284,6 +285,27 @@ def test_annotation_in_the_signature_is_rejected(hint: Any, path: str) -> None:
     message = r"\.note: write the annotation of the argument 'q' in args of the request"
     with pytest.raises(TypeError, match=message):
         declare.get(path)(note)
+
+
+# Without `from __future__ import annotations`, Python 3.14 evaluates the types on demand.
+TYPES_FOR_CHECKERS_ONLY = """
+def handler(call: OnlyForCheckers, body: OnlyForCheckers) -> OnlyForCheckers:
+    return body
+
+class Mine(DubConsumer):
+    @declare.result_handler(handler)
+    @declare.returns.json
+    @declare.get("notes", args={"q": declare.Query})
+    def notes(self, q: OnlyForCheckers, **options: Unpack[OnlyForCheckers]) -> OnlyForCheckers:
+        ...
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="a name without a value raises NameError")
+def test_types_that_only_checkers_know_are_allowed(serving: Any, connect: Any) -> None:
+    names = {"DubConsumer": DubConsumer, "Unpack": typing.Unpack, "declare": declare}
+    exec(compile(TYPES_FOR_CHECKERS_ONLY, "mine", "exec", dont_inherit=True), names)
+    assert connect(serving(200, "7").url, names["Mine"]).notes("a") == 7
 
 
 @pytest.mark.parametrize("inner", [declare, uplink], ids=["declare", "uplink"])
