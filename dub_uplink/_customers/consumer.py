@@ -114,15 +114,16 @@ class CustomersConsumer(CustomerBatches):
     #: `GET customers/ext_<external id>`, which the transport sends.
     _recovery_type = CustomerOperation
 
-    # `declare` has uplink's decorators and annotations, with types. `args={…}` gives the annotation
-    # of each argument, as a signature does in uplink. Two names are not uplink's:
-    # `result_handler` is like `uplink.response_handler`, but its function takes the value that
-    # `returns.json` made. `Options` is a `QueryMap` that sends nothing: it passes the call options
-    # to the transport, and rejects other keywords.
+    # `declare` has uplink's decorators and annotations, with types. uplink reads its annotations
+    # from the signature. Here the signature has Python types, so `args` has uplink's annotations.
+    # `result_handler` and `Options` have no equivalent in uplink: `result_handler` is like
+    # `uplink.response_handler`, but its function takes the value that `returns.json` made.
+    # `Options` is a `QueryMap` that sends nothing: it passes the call options to the transport, and
+    # rejects other keywords.
     #
-    # Query parameters and body fields are sent in camelCase: `external_id` as `externalId`. Each
-    # request has the headers `Authorization: Bearer <token>` and `Accept: application/json`, which
-    # the transport of the base class sets.
+    # `Query` and the schemas send names in camelCase: `external_id` as `externalId`. Each request
+    # has the headers `Authorization: Bearer <token>` and `Accept: application/json`, which the
+    # transport of the base class sets.
     #
     # A method with `**options: Unpack[ListOptions]` accepts the keywords of ListOptions and no
     # others. ListOptions has the filters of a list and the CallOptions. For methods that are not

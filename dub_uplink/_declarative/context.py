@@ -15,8 +15,8 @@ class CallContext:
 
     Attributes:
         consumer: the consumer whose endpoint is called.
-        query: the query parameters from the arguments of the call, with the server's names. The
-            values are strings.
+        query: the query parameters from the arguments of the call, with the server's names, without
+            ``extra_query``, which is in ``options``. The values are strings.
         options: the call options given to the call, such as ``timeout_ms`` in milliseconds. To send
             a further request with these options, pass them as keywords.
     """
@@ -24,7 +24,9 @@ class CallContext:
     __module__ = "dub_uplink.declare"
     __slots__ = ("consumer", "options", "query")
 
-    if TYPE_CHECKING:  # `typing.get_type_hints` looks the types up in `dub_uplink.declare`
+    # For type checkers only: `get_type_hints(CallContext)` would look `Mapping` up in
+    # `dub_uplink.declare`, which does not have it.
+    if TYPE_CHECKING:
         consumer: Any
         query: Mapping[str, Any]
         options: dict[str, Any]
@@ -40,7 +42,8 @@ class CallState(CallContext):
         request: the request object of ``list`` or ``get``, or the argument ``group_by`` of
             ``count``. The annotation of ``**options``, such as ``ListQuery``, reads it.
         params: query parameters from arguments. They replace query parameters of the same name that
-            a decorator declares. ``ListQuery`` sets ``query`` to the validated values instead.
+            a decorator declares. ``query`` is this dictionary, unless ``ListQuery`` replaces it by
+            the validated values.
         headers: headers from arguments. They replace headers of the same name that a decorator
             declares.
         extra_query: additional query parameters of the caller.

@@ -128,8 +128,8 @@ def _check_args(function: Callable[..., Any], args: Any) -> None:
     for name, annotation in (args or {}).items():
         if not _is_annotation(annotation):
             raise TypeError(
-                f"{function.__qualname__}: the annotation of the argument {name!r} must be one such"
-                f" as declare.Query, not {annotation!r:.100}"
+                f"{function.__qualname__}: the annotation of the argument {name!r} must be an"
+                f" annotation such as declare.Query, not {annotation!r:.100}"
             )
     for name, parameter in get_signature(function).parameters.items():
         hint = parameter.annotation
