@@ -11,7 +11,6 @@ import math
 import os
 import ssl
 import time
-import traceback
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -199,9 +198,8 @@ class AiohttpBackend:
         outcome: Response | Exception
         started_at = time.monotonic()
         # Set a second timeout, because aiohttp's timeout does not limit trace callbacks.
-        limit = asyncio.timeout(timeout + _TRACE_GRACE)
         try:
-            async with limit:
+            async with asyncio.timeout(timeout + _TRACE_GRACE):
                 response = await session.request(
                     method,
                     yarl.URL(url_with_query, encoded=True),
@@ -227,13 +225,8 @@ class AiohttpBackend:
             outcome = middleware.outcome or self._convert_error(error, timeout, started_at)
             if not isinstance(error, SEND_ERRORS) and getattr(outcome, "ok", False):
                 raise
-            request = middleware.request
-            if request is None:
-                # A mocked session may send the request, although it does not call the middleware.
-                is_unsent = limit.expired() or _ran_in_aiohttp(error)
-            else:
-                is_unsent = request.response is None
-            if is_unsent:
+            # A session that does not call the middleware may have sent the request.
+            if middleware.request is not None and middleware.request.response is None:
                 vars(outcome)["while_connecting"] = True
         if isinstance(outcome, Response):
             return outcome
@@ -315,14 +308,6 @@ class AiohttpBackend:
             await self._session.close()
             # aiohttp closes its connections in the next iteration of the event loop.
             await asyncio.sleep(0)
-
-
-def _ran_in_aiohttp(error: Exception) -> bool:
-    """Return whether ``ClientSession._request`` of ``aiohttp`` raised ``error``, not a mock."""
-    return any(
-        frame.f_code.co_name == "_request" and frame.f_globals.get("__name__") == "aiohttp.client"
-        for frame, _ in traceback.walk_tb(error.__traceback__)
-    )
 
 
 @functools.lru_cache(64)

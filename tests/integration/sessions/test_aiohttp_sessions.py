@@ -168,16 +168,20 @@ def test_invalid_session_header_is_reported_as_unsent(serving: Any, connect_asyn
 
 
 @pytest.mark.parametrize(
-    ("callback", "seconds"), [("on_request_start", "0.2"), ("on_connection_create_start", "0.1")]
+    ("callback", "message", "sent"),
+    [
+        ("on_request_start", "no complete response within 0.2 s", True),
+        ("on_connection_create_start", "no connection within 0.1 s", False),
+    ],
 )
 def test_sleeping_trace_callback_ends_request_before_sending(
-    serving: Any, connect_async: Any, callback: str, seconds: str
+    serving: Any, connect_async: Any, callback: str, message: str, sent: bool
 ) -> None:
     server = serving(201, CUSTOMER)
     session = traced(**{callback: sleep_long})
-    with pytest.raises(errors.APITimeoutError, match=f"no connection within {seconds} s") as caught:
+    with pytest.raises(errors.APITimeoutError, match=message) as caught:
         connect_async(server.url, client=session, timeout_ms=200).create(BODY)
-    assert caught.value.sent is False
+    assert caught.value.sent is sent
     assert server.received == []
 
 
@@ -201,12 +205,11 @@ def test_request_without_a_lookup_thread_is_reported_as_unsent(
 
 
 @pytest.mark.parametrize("error", LIBRARY_ERRORS, ids=lambda error: type(error).__name__)
-@pytest.mark.parametrize("callback", ["on_request_start", "on_connection_create_start"])
 def test_trace_callback_error_before_sending_is_reported_as_unsent(
-    serving: Any, connect_async: Any, error: Exception, callback: str
+    serving: Any, connect_async: Any, error: Exception
 ) -> None:
     server = serving(201, CUSTOMER)
-    session = traced(**{callback: raising(error)})
+    session = traced(on_connection_create_start=raising(error))
     with pytest.raises(errors.APIConnectionError) as caught:
         connect_async(server.url, client=session).create(BODY)
     assert caught.value.sent is False
@@ -228,3 +231,24 @@ def test_error_of_a_mocked_session_is_reported_as_sent(
     with pytest.raises(errors.APIConnectionError) as caught:
         connect_async(serving().url, client=make_session).create(BODY)
     assert caught.value.sent is True
+
+
+@pytest.mark.filterwarnings("ignore:Inheritance class")
+@pytest.mark.parametrize("failure", ["dropped", "silent"])
+def test_session_without_middlewares_reports_a_lost_write_as_sent(
+    serving: Any, connect_async: Any, failure: str
+) -> None:
+    def make_session() -> aiohttp.ClientSession:
+        class WithoutMiddlewares(aiohttp.ClientSession):
+            async def _request(self, *args: Any, **settings: Any) -> aiohttp.ClientResponse:
+                del settings["middlewares"]
+                return await super()._request(*args, **settings)
+
+        return WithoutMiddlewares()
+
+    server = serving(raw=b"") if failure == "dropped" else serving(raw=b"HTTP/1.1 ", then="hold")
+    dub = connect_async(server.url, client=make_session, timeout_ms=300)
+    with pytest.raises(errors.APIConnectionError) as caught:
+        dub.create(BODY)
+    assert caught.value.sent is True
+    assert len(server.received) == 1
