@@ -69,15 +69,16 @@ class _SendOnceMiddleware:
     or a subclass of the session raises an exception afterwards.
     """
 
-    __slots__ = ("_authorization", "_connector", "_error", "_response", "outcome", "request")
+    __slots__ = ("_authorization", "_connector", "_error", "outcome", "request", "response")
 
     def __init__(self, authorization: RedactedStr, connector: aiohttp.BaseConnector | None) -> None:
         self._authorization = authorization
         self._connector = connector
-        self._response: aiohttp.ClientResponse | None = None
         self._error: Exception | None = None
         #: The request of the attempt. ``aiohttp`` sets ``request.response`` when it starts to send.
         self.request: aiohttp.ClientRequest | None = None
+        #: The response that the middleware returns.
+        self.response: aiohttp.ClientResponse | None = None
         #: The complete response, or an exception if the response is incomplete.
         self.outcome: Response | IncompleteResponse | None = None
 
@@ -86,15 +87,15 @@ class _SendOnceMiddleware:
     ) -> aiohttp.ClientResponse:
         if self._error is not None:
             raise self._error
-        if self._response is None:
+        if self.response is None:
             self.request = request
             try:
-                self._response = await self._send(request, handler)
+                self.response = await self._send(request, handler)
             except Exception as error:
                 self._error = error
                 raise
-            self.outcome = await read_response(self._response, restore=True)
-        return self._response
+            self.outcome = await read_response(self.response, restore=True)
+        return self.response
 
     async def _send(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
@@ -213,8 +214,9 @@ class AiohttpBackend:
                     timeout=_make_client_timeout(timeout),
                 )
                 async with response:
-                    # A mocked session does not call the middleware, which then has no outcome.
-                    outcome = middleware.outcome or await read_response(response)
+                    # A mock or a cache may return another response than the middleware.
+                    received = middleware.outcome if response is middleware.response else None
+                    outcome = received or await read_response(response)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if not session.closed or (task is not None and task.cancelling()):

@@ -137,6 +137,26 @@ def test_aiohttp_client_cache_stores_and_returns_the_body(
     assert len(server.received) == 1
 
 
+@pytest.mark.filterwarnings("ignore:Inheritance class")
+def test_aiohttp_client_cache_returns_a_revalidated_response(
+    serving: Any, connect_async: Any, http_response: Any
+) -> None:
+    cache = pytest.importorskip("aiohttp_client_cache")
+
+    def make_session() -> Any:
+        class Refreshing(cache.CachedSession):
+            async def _request(self, *args: Any, **settings: Any) -> Any:
+                return await super()._request(*args, refresh=True, **settings)
+
+        return Refreshing(cache=cache.CacheBackend())
+
+    tagged = http_response(200, CUSTOMER, {"ETag": '"1"'})
+    server = serving(raw=[tagged, b"HTTP/1.1 304 Not Modified\r\n\r\n"])
+    dub = connect_async(server.url, client=make_session)
+    assert [dub.get("cus_1").name for _ in range(2)] == ["Ada", "Ada"]
+    assert [request.headers.get("if-none-match") for request in server.received] == [None, '"1"']
+
+
 def test_aiohttp_client_cache_never_serves_lookups_or_writes(fake: FakeDub, served: str) -> None:
     make = cached_session(cache_control=True, allowed_codes=(200, 404))
 
