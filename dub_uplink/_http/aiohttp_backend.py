@@ -39,6 +39,7 @@ from .connection_errors import (
     IncompleteResponse,
     InvalidRequest,
     PoolTimeout,
+    SessionClosed,
     find_tls_error,
 )
 from .decoding import ACCEPT_ENCODING
@@ -55,6 +56,11 @@ _POOL_SIZE = 100
 _ALERT_TIMEOUT = 0.5
 #: The session's trace callbacks may run for this number of seconds after the deadline.
 _TRACE_GRACE = 0.2
+#: The texts of errors that aiohttp or asyncio raises before it sends a request.
+_RUNTIME_ERRORS: Mapping[str, type[ConnectError]] = {
+    "Session is closed": SessionClosed,
+    "can't start new thread": ConnectError,  # asyncio resolves host names in a thread
+}
 _PROXY_SCHEMES = ("http", "https")
 
 
@@ -222,7 +228,7 @@ class AiohttpBackend:
             if not session.closed or (task is not None and task.cancelling()):
                 raise
             # Closing a session cancels the requests that wait for a connection, not their tasks.
-            outcome = ConnectError("the session was closed")
+            outcome = SessionClosed("Session is closed")
         except Exception as error:
             outcome = middleware.outcome or self._convert_error(error, timeout, started_at)
             if not isinstance(error, SEND_ERRORS) and getattr(outcome, "ok", False):
@@ -251,9 +257,8 @@ class AiohttpBackend:
             return InvalidRequest(str(error))
         if isinstance(error, (aiohttp.ClientError, TimeoutError)):
             return to_requests_error(error)
-        if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
-            return ConnectError(str(error))  # asyncio resolves host names in a thread
-        return error
+        converted = _RUNTIME_ERRORS.get(str(error)) if isinstance(error, RuntimeError) else None
+        return error if converted is None else converted(str(error))
 
     def _request_headers(
         self, session: aiohttp.ClientSession, headers: Mapping[str, str]

@@ -44,6 +44,10 @@ class ProxyConnectError(requests.exceptions.ProxyError, ConnectError):
     """The client could not connect to the proxy."""
 
 
+class SessionClosed(ConnectError):
+    """The session was closed before the request of the attempt was sent."""
+
+
 class HandshakeError(requests.exceptions.SSLError):
     """The TLS handshake failed."""
 
@@ -126,7 +130,7 @@ def is_transient(error: BaseException) -> bool:
     chain = _exception_chain(error)
     if 400 <= _find_tunnel_status(chain) < 500:
         return False  # for example wrong credentials: more attempts could lock an account
-    if any(
+    if isinstance(error, SessionClosed) or any(
         isinstance(e, _UNREACHABLE_ERRORS) and _SOCKS_LOGIN_PATTERN.search(str(e)) for e in chain
     ):
         return False

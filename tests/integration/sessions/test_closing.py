@@ -184,3 +184,26 @@ def test_closing_an_async_client_ends_waits_for_a_connection(serving: Any) -> No
     ended = asyncio.run(main())
     assert {type(error) for error in ended} == {errors.APIConnectionError}
     assert sorted(error.sent for error in ended) == [False] + [True] * 100
+
+
+def test_closing_a_given_session_keeps_that_a_write_was_sent(serving: Any) -> None:
+    server = serving(raw=b"HTTP/1.1 200 OK\r\n", then="hold")
+
+    async def main() -> None:
+        session = aiohttp.ClientSession()
+        dub = AsyncDub(
+            "dub_test", server_url=server.url, client=session, retry_config=SHORT_RETRIES
+        )
+        call = asyncio.ensure_future(dub.customers.create(BODY))
+        while not server.received:
+            await asyncio.sleep(0.01)
+        await session.close()
+        with pytest.raises(errors.APIConnectionError, match="Session is closed") as caught:
+            await call
+        assert (caught.value.attempts, caught.value.sent) == (2, True)
+        with pytest.raises(errors.APIConnectionError, match="Session is closed") as caught:
+            await dub.customers.create(BODY)
+        assert (caught.value.attempts, caught.value.sent) == (1, False)
+
+    asyncio.run(main())
+    assert len(server.received) == 1
