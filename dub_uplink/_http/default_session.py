@@ -30,7 +30,10 @@ class _NoCookies(RequestsCookieJar):
 
 
 class _RequestHeaders(CaseInsensitiveDict[Any]):
-    """Headers of a request. ``urllib3`` copies and iterates over them for every request."""
+    """Headers of a request, whose ``copy`` and ``items`` avoid the lookups of the base class.
+
+    ``urllib3`` copies and iterates over the headers for every request.
+    """
 
     _store: OrderedDict[str, tuple[str, Any]]  # the storage of CaseInsensitiveDict
 
@@ -50,18 +53,13 @@ class _DefaultAdapter(DeadlineAdapter):
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
         """Create the response in the same way as ``requests``, but without cookies."""
-        response = object.__new__(requests.Response)
-        vars(response).update(_RESPONSE_ATTRIBUTES, history=[])
+        response = requests.Response()
         response.status_code, response.reason = resp.status, resp.reason
         response.headers = CaseInsensitiveDict(resp.headers)
         response.encoding = get_encoding_from_headers(response.headers)
         response.raw, response.url, response.request = resp, req.url or "", req
         response.connection = self
         return response
-
-
-#: The attributes of an empty response. Creating its cookie jar takes longer than copying these.
-_RESPONSE_ATTRIBUTES = {**vars(requests.Response()), "cookies": _NoCookies()}
 
 
 def make_session() -> requests.Session:
@@ -109,7 +107,7 @@ class RequestTemplate:
         prepared = session.prepare_request(request)
         self._attributes = vars(prepared)
         self._headers = _RequestHeaders(prepared.headers)
-        del self._headers["Connection"]  # HTTP/1.1 keeps connections open by default
+        self._headers.pop("Connection", None)  # HTTP/1.1 keeps connections open by default
 
     @staticmethod
     def can_prepare(extras: Mapping[str, Any]) -> bool:
