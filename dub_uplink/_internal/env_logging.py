@@ -7,12 +7,14 @@ import os
 import warnings
 
 from .config import caller_stacklevel
+from .fork_safety import ForkSafeLock
 
 LEVEL_ENV = "DUB_LOG"
 _LEVELS = {"info": logging.INFO, "debug": logging.DEBUG}
 #: The level of the logger while ``DUB_LOG`` applies. With a higher level, a record would not reach
 #: the filter, which detects that the process has configured logging.
-_EVERY_RECORD = 1
+_LOWEST_LEVEL = 1
+_lock = ForkSafeLock()
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -32,8 +34,9 @@ def enable_env_logging() -> None:
         )
         return
     logger = logging.getLogger("dub_uplink")
-    if not _active_handlers(logger):
-        _StderrLogging(logger, level)
+    with _lock:
+        if not _active_handlers(logger):
+            _StderrLogging(logger, level)
 
 
 def _active_handlers(logger: logging.Logger) -> list[logging.Handler]:
@@ -55,21 +58,26 @@ class _StderrLogging(logging.Filter):
         self._level = level
         self._handler = logging.StreamHandler()
         self._handler.setFormatter(logging.Formatter(_LOG_FORMAT))
+        # A logger's filters do not get the records of child loggers.
+        self._handler.addFilter(self._passes_level)
         logger.addHandler(self._handler)
         logger.addFilter(self)
         if logger.level == logging.NOTSET:
-            logger.setLevel(_EVERY_RECORD)
+            logger.setLevel(_LOWEST_LEVEL)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether to log the record. Restore the logger if the process added handlers."""
         logger = self._logger
-        has_process_level = logger.level != _EVERY_RECORD
         if _active_handlers(logger) == [self._handler]:
-            return has_process_level or record.levelno >= self._level
+            return self._passes_level(record)
         logger.removeHandler(self._handler)
         # Replace the list, because the logger is iterating over it: `removeFilter` would make the
         # logger skip the next filter.
         logger.filters = [each for each in logger.filters if each is not self]
-        if not has_process_level:
+        if logger.level == _LOWEST_LEVEL:
             logger.setLevel(logging.NOTSET)
         return record.levelno >= logger.getEffectiveLevel()
+
+    def _passes_level(self, record: logging.LogRecord) -> bool:
+        """Return whether a record has the level of ``DUB_LOG``, or the process has set a level."""
+        return self._logger.level != _LOWEST_LEVEL or record.levelno >= self._level

@@ -108,3 +108,34 @@ def test_dub_log_applies_a_later_level_of_the_logger(log: Any) -> None:
     level = "import logging\nlogging.getLogger('dub_uplink').setLevel(logging.{})\n"
     assert len(log("info", CLIENT + level.format("DEBUG") + COUNT)) == 3
     assert log("info", CLIENT + level.format("WARNING") + COUNT) == []
+
+
+def test_dub_log_info_shows_no_debug_records_of_child_loggers(log: Any) -> None:
+    child = "import logging\nchild = logging.getLogger('dub_uplink.child')\n"
+    records = "child.debug('no')\nchild.info('yes')\n"
+    (line,) = log("info", CLIENT + child + records)
+    assert line.endswith(" INFO dub_uplink.child: yes")
+
+
+THREADS = """
+import logging, sys, threading
+from dub_uplink._internal.env_logging import enable_env_logging
+sys.setswitchinterval(1e-6)
+logger = logging.getLogger("dub_uplink")
+barrier = threading.Barrier(8)
+def enable():
+    barrier.wait()
+    enable_env_logging()
+for _ in range(50):
+    threads = [threading.Thread(target=enable) for _ in range(8)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+    handlers = [h for h in logger.handlers if not isinstance(h, logging.NullHandler)]
+    assert len(handlers) == 1, handlers
+    logger.removeHandler(handlers[0])
+    logger.filters.clear()
+"""
+
+
+def test_dub_log_adds_one_handler_for_several_threads(log: Any) -> None:
+    assert log("debug", THREADS) == []
