@@ -126,7 +126,7 @@ barrier = threading.Barrier(8)
 def enable():
     barrier.wait()
     enable_env_logging()
-for _ in range(50):
+for _ in range(300):
     threads = [threading.Thread(target=enable) for _ in range(8)]
     for thread in threads: thread.start()
     for thread in threads: thread.join()
