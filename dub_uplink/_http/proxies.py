@@ -17,14 +17,20 @@ INVALID_PROXY_MESSAGE = (
 #: or a user name.
 _SCHEME_PATTERN = re.compile(r"(https?|socks(4a?|5h?)):", re.IGNORECASE)
 
+#: The keys whose values are host names without a proxy.
+_HOST_LISTS = ("no", "no_proxy")
+
 
 def add_proxy_schemes(proxies: Any) -> dict[str, Any]:
-    """Add ``http`` to each proxy URL without a scheme.
+    """Add ``http`` to each proxy URL without a scheme. Keep the host names of ``no_proxy``.
 
     ``requests`` reads the host in ``squid:3128`` and the user name in ``user:password@host`` as a
     scheme.
     """
-    return {name: _add_scheme(url) for name, url in (proxies or {}).items()}
+    return {
+        name: value if name in _HOST_LISTS else _add_scheme(value)
+        for name, value in (proxies or {}).items()
+    }
 
 
 def _add_scheme(url: Any) -> Any:

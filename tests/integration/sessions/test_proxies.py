@@ -64,6 +64,22 @@ def test_proxy_login_without_a_scheme_is_used(
     assert sent == f"Basic {b64encode(b'us3r:pa@s').decode()}"
 
 
+def test_session_hosts_without_a_proxy_stay_unchanged(serving: Any, connect: Any) -> None:
+    received: list[Any] = []
+
+    class Adapter(requests.adapters.HTTPAdapter):
+        def send(self, *args: Any, **settings: Any) -> requests.Response:
+            received.append(settings["proxies"])
+            return super().send(*args, **settings)
+
+    session = requests.Session()
+    session.mount("http://", Adapter())
+    hosts = {"no": "a.internal,b.internal", "no_proxy": "a.internal,b.internal"}
+    session.proxies = {"https": "squid:3128", **hosts}
+    assert connect(serving().url, client=session).list() == []
+    assert received == [{"https": "http://squid:3128", **hosts}]
+
+
 @pytest.mark.parametrize("login", ["", "us3r:pa%40s@"])
 def test_async_proxy_of_environment_without_scheme_is_used(
     serving: Any, connect_async: Any, monkeypatch: pytest.MonkeyPatch, login: str
