@@ -271,10 +271,13 @@ class CustomerBatches(DubConsumer):
         """
         body, customer_id, change = prepare_upsert(request, options)
         retries = FindOrCreateRetries("upsert()", body, self._make_retry_state(options))
+
+        def create() -> Customer:
+            with without_lookup(body["externalId"]):
+                return self.create(body, **options)
+
         return _find_or_create(
-            lambda _: self.update(customer_id, change, **options),
-            without_lookup(body["externalId"])(lambda: self.create(body, **options)),
-            retries,
+            lambda _: self.update(customer_id, change, **options), create, retries
         )
 
     def create_many(
@@ -358,7 +361,6 @@ class CustomerBatches(DubConsumer):
             TypeError: ``changes`` is a single string, a mapping or not iterable.
             ValueError: ``workers`` is not a whole number above 0, or an option is not valid.
         """
-
         check_expand_option(options.get("include_expanded_fields"))
         check_call_options(options, ExpandQuery.known, UPDATE_FIELDS)
 

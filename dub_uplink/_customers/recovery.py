@@ -36,7 +36,7 @@ _upserted_id: ContextVar[str | None] = ContextVar("upserted_id", default=None)
 
 @contextmanager
 def without_lookup(external_id: str) -> Iterator[None]:
-    """Report a 409 of the create of a customer without a lookup.
+    """Disable the look-up after a 409 of this customer's create.
 
     ``upsert`` then updates the customer. A lookup cannot replace the update: it may return the
     customer of another client, which lacks the fields of this client.
@@ -124,7 +124,7 @@ class CustomerOperation:
             else sent_fields.keys() - {"country"}
         )
         return all(
-            _may_be_stored(name, sent_fields.get(name), customer)
+            _matches_sent_value(name, sent_fields.get(name), customer)
             for name in (names & customer.keys()) - _NOT_COMPARED
         )
 
@@ -138,16 +138,16 @@ class CustomerOperation:
         return body if isinstance(body, Mapping) else {}
 
 
-def _may_be_stored(name: str, sent: Any, customer: Mapping[str, Any]) -> bool:
+def _matches_sent_value(name: str, sent: Any, customer: Mapping[str, Any]) -> bool:
     """Return whether a customer may show the value that a write sent for one field."""
-    shown = customer[name]
+    stored = customer[name]
     if name == "name" and not sent:
         # The server shows the email instead of a missing name. Without an email, it invents a name.
-        return not customer.get("email") or shown in (None, customer["email"])
+        return not customer.get("email") or stored in (None, customer["email"])
     if name == "avatar" and sent and not str(sent).startswith(_UNCHANGED_AVATARS):
         # The server stores a copy under another URL.
-        return shown is not None
-    return bool(shown == sent)
+        return stored is not None
+    return bool(stored == sent)
 
 
 def is_customer_not_found(response: Response) -> bool:
