@@ -41,6 +41,7 @@ _DEFAULT_HEADERS = {
 _WITHOUT_SESSION_PAGING = dict.fromkeys(
     ("page", "pageSize", "startingAfter", "endingBefore", "sortBy", "sortOrder", "groupBy")
 )
+_SEND_SETTINGS = {"allow_redirects": False, "stream": True}
 _REQUESTS_DEFAULT_VALUES = (None, *default_headers().values())
 Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 
@@ -136,12 +137,7 @@ class SessionBackend:
             prepared, send_kwargs = self._prepare_with_session(
                 method, url, extras, _make_auth(authorization)
             )
-        settings = {
-            **send_kwargs,
-            "timeout": deadline,
-            "allow_redirects": False,
-            "stream": True,
-        }
+        settings = {**send_kwargs, **_SEND_SETTINGS, "timeout": deadline}
         response = self._session.send(prepared, **settings)
         return read_response(response, deadline)
 
@@ -156,12 +152,7 @@ class SessionBackend:
         received: list[requests.Response] = []
         auth = _make_auth(authorization, received)
         prepared, send_kwargs = self._prepare_with_session(method, url, extras, auth)
-        settings = {
-            **send_kwargs,
-            "timeout": deadline,
-            "allow_redirects": False,
-            "stream": True,
-        }
+        settings = {**send_kwargs, **_SEND_SETTINGS, "timeout": deadline}
         view = with_deadline(self._session, deadline)
         return send_and_read(lambda: view.send(prepared, **settings), received, deadline)
 
@@ -244,9 +235,8 @@ class UplinkBackend:
             **extras,
             "headers": CaseInsensitiveDict({**_DEFAULT_HEADERS, **extras["headers"]}),
             "auth": _make_auth(authorization, received),
+            **_SEND_SETTINGS,
             "timeout": deadline,
-            "allow_redirects": False,
-            "stream": True,
         }
         if isinstance(self._client, RequestsClient):
             extras["params"] = _omit_session_paging(extras.get("params"))
