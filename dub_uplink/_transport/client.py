@@ -90,8 +90,9 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
     def close(self) -> None:
         """Close the client; later calls raise ``RuntimeError``.
 
-        A call that another thread is running sends no further request, and ends with the outcome of
-        its last attempt.
+        A call that another thread is running sends no further request. It ends after its current
+        wait, with the outcome of its last attempt. It raises ``RuntimeError`` if it has sent no
+        request, and ``APIConnectionError`` if it still had to look up a write.
         """
         self._closed = True
         self._backend.close()
@@ -218,7 +219,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         }
 
     def _attempt_or_last_outcome(self, call: Call) -> Outcome:
-        """Send an attempt, or return the last outcome if no attempt must be sent now."""
+        """Send an attempt, or return the last outcome if no further attempt may be sent."""
         if not self._should_send(call):
             return call.require_outcome()
         return self._remember_outcome(call, self._attempt(call))
@@ -234,7 +235,10 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         return outcome
 
     def _should_send(self, call: Call) -> bool:
-        """Return ``False`` before the first wait, after the deadline, and in a closed client."""
+        """Return whether to send an attempt.
+
+        tenacity's first call only returns the outcome of the attempt that has already been sent.
+        """
         return call.outcome is None or (
             not self._closed and call.wait_seconds is not None and call.retry_state.remaining() > 0
         )
@@ -267,7 +271,7 @@ class RetryingClient(HttpClientAdapter):  # type: ignore[misc]  # uplink has no 
         return outcome
 
     def _end_closed_call(self, call: Call) -> Outcome:
-        """Return the outcome of a call whose next request is not sent, as the client is closed.
+        """Return the outcome of a call that sends no further request because the client is closed.
 
         Raises:
             RuntimeError: the call has sent no request.
