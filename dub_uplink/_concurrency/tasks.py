@@ -178,7 +178,7 @@ class _BatchTasks(Generic[A, T]):
         if part is not None:
             raise RuntimeError(SELF_CONSUMPTION_MESSAGE.format(part))
 
-    def _mark_context(self, part: str) -> None:
+    def _enter_batch_context(self, part: str) -> None:
         enclosing_batches.set({**enclosing_batches.get(), self._key: part})
 
     def cancel(self) -> set[asyncio.Task[Any]]:
@@ -200,7 +200,7 @@ class _BatchTasks(Generic[A, T]):
                 loop.call_soon_threadsafe(self.cancel)
 
     async def _read_source(self) -> None:
-        self._mark_context("the source")
+        self._enter_batch_context("the source")
         # One task reads the whole source, because a timeout or a task group of the source must be
         # entered and left in one task.
         try:
@@ -228,7 +228,7 @@ class _BatchTasks(Generic[A, T]):
             task.exception()  # otherwise asyncio logs an exception that no code has retrieved
 
     async def _call(self, item: A) -> T:
-        self._mark_context("a call")
+        self._enter_batch_context("a call")
         return await self._function(item)
 
 

@@ -40,7 +40,7 @@ async def read_response(
         # vcrpy and aiohttp-client-cache replace `response.content`, too.
         raw = b"".join(raw_chunks)
         loop = asyncio.get_running_loop()
-        limit = max(len(raw), 2**16)  # half of the maximum length of a line
+        limit = max(len(raw), 2**16)  # StreamReader rejects lines of more than twice this limit
         stream = response.content = aiohttp.StreamReader(BaseProtocol(loop), limit, loop=loop)
         stream.feed_data(raw)
         stream.feed_eof()

@@ -33,7 +33,7 @@ __all__ = [
 _LOCATIONS = {
     "FakeDub": "._fake:FakeDub",
     "NetworkRefused": "._session:NetworkRefused",
-    "Request": ".faults:Request",  # its type hints name a class of this module
+    "Request": ".faults:Request",  # its type hints need `faults` in this module
     "Settings": "._settings:Settings",
     "SkippingClock": "._clock:SkippingClock",
     "StoredCustomer": "._api.store:StoredCustomer",

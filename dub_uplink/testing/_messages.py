@@ -3,8 +3,9 @@
 There are three transports: the adapter of a session, the server, and the WSGI application.
 """
 
-# The annotations are objects, not texts: typing.get_type_hints() looks up texts in the module that
-# `__module__` names.
+# This module does not import `annotations` from `__future__`: `get_type_hints()` looks string
+# annotations up in the module that `__module__` names. That module has both names that are strings
+# here.
 import dataclasses
 import json
 from collections.abc import Mapping

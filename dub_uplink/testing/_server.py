@@ -71,7 +71,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         admin = self.server.admin
         if admin is not None and admin.serves(request.path):
             response = admin.handle(request)
-            is_shutdown = admin.is_shutdown(request) and response.status == 200
+            is_shutdown = admin.is_shutdown_request(request) and response.status == 200
             self.close_connection |= is_shutdown
             try:
                 # Send the response first, because the process may end after a shutdown.

@@ -82,7 +82,7 @@ class Admin:
         return path.startswith(_PREFIX) or path == _PREFIX[:-1]
 
     @staticmethod
-    def is_shutdown(request: Request) -> bool:
+    def is_shutdown_request(request: Request) -> bool:
         """Return whether a request closes the fake, if it succeeds."""
         return request.path == f"{_PREFIX}shutdown"
 
