@@ -35,7 +35,7 @@ def own(*, python_311: int, later: int) -> int:
 #: number of uplink grows with the arguments, hooks and decorators of a declaration. With the oldest
 #: releases of the dependencies, on Python 3.11, a synchronous call runs three more.
 UPLINK = {"uplink": 124, "marshmallow": 0}
-REQUESTS = {"requests": 31}  # a session of `requests` itself runs 61
+REQUESTS = {"requests": 29}  # a session of `requests` itself runs 61
 GET_BOUNDS = {**UPLINK, **REQUESTS, "dub_uplink": own(python_311=89, later=85), "inspect": 8}
 LIST_BOUNDS = {**UPLINK, **REQUESTS, "dub_uplink": own(python_311=97, later=90), "inspect": 10}
 ASYNC_GET_BOUNDS = {**UPLINK, "dub_uplink": own(python_311=68, later=66), "inspect": 8}
