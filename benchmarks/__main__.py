@@ -48,7 +48,7 @@ def environment(pythons: dict[str, Path]) -> dict[str, str]:
 def main(arguments: list[str] | None = None) -> int:
     """Measure and write the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=80, help="rounds (default: 80)")
+    parser.add_argument("--rounds", type=int, default=200, help="rounds of each client (200)")
     parser.add_argument("--quick", action="store_true", help="run two rounds, write no results")
     parser.add_argument("--out", type=Path, default=RESULTS, help="directory of the results")
     options = parser.parse_args(arguments)
